@@ -32,6 +32,7 @@ enum flow {
 	FLOW_HOLD,  /* wait; the filter will call exch_resume() */
 	FLOW_TURN,  /* the response head is in x->rsp (no body but with exch_answer()): up */
 	FLOW_ABORT, /* x->err says why: handled as exch_fail() */
+	FLOW_AGAIN, /* on_error only, when x->req_bytes is 0: begin the service once more */
 };
 
 enum dir { DIR_REQUEST, DIR_RESPONSE };
@@ -105,6 +106,8 @@ struct exch {
 	void *source_arg;
 	void *service_arg; /* the service's own, per exchange */
 	void *conn_ctx;    /* what the server's user said of this connection (see server.h) */
+	void *user;        /* the stack owner's own, per exchange */
+	uint64_t req_bytes, rsp_bytes; /* of body, handed over so far */
 
 	/* kept by exch.c */
 	enum exch_at at;
