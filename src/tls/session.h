@@ -64,21 +64,27 @@ struct tls_piece {
 	uint8_t *p; /* inside `in` */
 	size_t n;
 	size_t used;    /* bytes of `in` consumed */
-	bool must_send; /* tls_reply() has bytes for the peer (KeyUpdate) */
+	bool must_send; /* call tls_reply() before the next tls_seal() (KeyUpdate) */
 };
 
-/* Opens the first record of `in`, in place.  -1: the connection is broken or forged. */
+/*
+ * Opens the first record of `in`, in place.  -1: the connection is broken or forged;
+ * tls_reply() then has the alert, and nothing is opened or sealed any more.
+ */
 int tls_open(struct tls *t, uint8_t *in, size_t n, struct tls_piece *piece, struct err *e);
+/* Appends what the session itself has to say; nothing when there is nothing. */
 int tls_reply(struct tls *t, struct buf *out);
 
-/* How many bytes tls_seal() writes for `n` bytes. */
+/* How many bytes tls_seal() may write for `n` bytes: records, and a KeyUpdate behind them. */
+#define TLS_KEY_UPDATE_SIZE (TLS_RECORD_EXTRA + 5)
 static inline size_t tls_sealed_size(size_t n)
 {
-	return n + (n / TLS_RECORD_MAX + 1) * TLS_RECORD_EXTRA;
+	return n + (n / TLS_RECORD_MAX + 1) * TLS_RECORD_EXTRA + TLS_KEY_UPDATE_SIZE;
 }
 
 /*
- * Seals `n` bytes as records of at most 16 KB into `out`; returns bytes written.
+ * Seals `n` bytes as records of at most 16 KB into `out`, which has room for
+ * tls_sealed_size(n); returns bytes written.
  * `out` may be `in` - 5 only when n <= TLS_RECORD_MAX (sealing in place); otherwise they
  * must not overlap.  Renews its own key (KeyUpdate) before the limit of RFC 8446 §5.5.
  */
