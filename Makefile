@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make            build/mesh, with its libraries    make check   every test
+#   make demo       the mesh around a demo            make unit    unit tests only
+#   make bench      against other proxies             make fuzz    each fuzzer for a moment
+#   make install    DESTDIR= PREFIX=/usr/local        make lint    floors, format, analyzer
+#   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
+#   CC=clang        another compiler                  V=1          show commands
+
+VERSION := 0.1.0
+CC      := gcc
+CLANG   ?= clang-14
+FORMAT  ?= clang-format-14
+PREFIX  ?= /usr/local
+FUZZ_SECONDS ?= 10
+D       := build/deps
+B       := build$(if $(SAN),/san)$(if $(filter clang%,$(CC)),/clang)
+GEN     := build/gen
+
+OPT     ?= -O2 -g
+CPPFLAGS += -Isrc -Iapplets -I$(GEN) -isystem $D/include -isystem $D/include/libnl3 \
+	-D_GNU_SOURCE -DMESH_VERSION='"$(VERSION)"' \
+	-DMBEDTLS_CONFIG_FILE='"tls/mbedtls_config.h"'
+CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 \
+	-Wimplicit-fallthrough -fno-common -fPIE -ffunction-sections -fdata-sections \
+	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
+LDFLAGS += -Wl,--gc-sections -Wl,--wrap=mbedtls_ecp_mul
+LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml -lnftnl -lmnl \
+	-lnl-route-3 -lnl-genl-3 -lnl-3 -lmbedtls -lhogweed -lgmp -lnettle -lIPSec_MB -lz
+LDLIBS  += -L$D/lib $(LIBS) -lpthread -lm
+ifdef SAN
+CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK    := -pie
+else
+CFLAGS  += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection
+LINK    := -static-pie -Wl,-z,relro,-z,now -Wl,--build-id=none
+endif
+ifdef WERROR
+CFLAGS  += -Werror
+endif
+
+PROTOS  := $(wildcard src/api/*.proto)
+PB      := $(PROTOS:src/%.proto=$(GEN)/%.pb-c)
+CORE    := $(patsubst %.c,$B/%.o,$(wildcard src/*/*.c)) $(PB:$(GEN)/%.pb-c=$B/gen/%.pb-c.o)
+APPLETS := $(patsubst %.c,$B/%.o,$(wildcard applets/*.c))
+NAMES   := $(shell sed -n 's/^APPLET("\([a-z]*\)".*/\1/p' applets/applets.def)
+UNITS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/*/test_*.c))
+TESTLIB := $(patsubst %.c,$B/%.o,$(wildcard test/lib/*.c))
+FUZZERS := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
+TOOLS   := $(patsubst test/tool/%.c,$B/tool/%,$(wildcard test/tool/*.c))
+DEMO    := $(patsubst deploy/local/app/%.c,$B/demo/%,$(wildcard deploy/local/app/[a-z]*_main.c))
+
+ifneq ($(V),1)
+Q = @printf '  %-6s %s\n' $(1) $@;
+endif
+
+.PHONY: all check unit tools demo bench fuzz lint fmt fmt-check install clean deps
+.SECONDARY:
+all: $B/mesh
+
+# ---- libraries and generated code ----
+$D/stamp: scripts/deps src/tls/mbedtls_config.h
+	@scripts/deps
+	@touch $@
+
+$(GEN)/%.pb-c.h: src/%.proto $D/stamp
+	@mkdir -p $(@D)
+	$(call Q,PROTO)$D/bin/protoc-c -Isrc --c_out=$(GEN) $<
+
+$(GEN)/%.pb-c.c: $(GEN)/%.pb-c.h ;
+
+# ---- the binary ----
+$B/mesh: $B/mesh.debug
+	$(call Q,STRIP)strip -o $@ $<
+
+$B/mesh.debug: $(APPLETS) $B/libcore.a
+	$(call Q,LINK)$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $(APPLETS) $B/libcore.a $(LDLIBS) -o $@
+
+$B/libcore.a: $(CORE)
+	$(call Q,AR)rm -f $@ && $(AR) rcsD $@ $^
+
+$B/%.o: %.c $D/stamp | $(PB:%=%.h)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$B/gen/%.pb-c.o: $(GEN)/%.pb-c.c | $(PB:%=%.h)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -w -c $< -o $@
+
+# ---- what tests and the demo run ----
+$B/test/%: test/unit/%.c $B/libcore.a $(TESTLIB)
+	@mkdir -p $(@D)
+	$(call Q,TEST)$(CC) $(CPPFLAGS) -Itest/unit -Itest/lib $(CFLAGS) $(LINK) $(LDFLAGS) \
+		$< $(TESTLIB) $B/libcore.a $(LDLIBS) -o $@
+
+$B/test/lib/%.o: test/lib/%.c $D/stamp | $(PB:%=%.h)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) -Itest/lib $(CFLAGS) -c $< -o $@
+
+$B/tool/%: test/tool/%.c $B/libcore.a $(TESTLIB)
+	@mkdir -p $(@D)
+	$(call Q,TOOL)$(CC) $(CPPFLAGS) -Itest/lib $(CFLAGS) $(LINK) $(LDFLAGS) $< $(TESTLIB) \
+		$B/libcore.a $(LDLIBS) -o $@
+
+build/fuzz/%: test/fuzz/%.c $(wildcard src/*/*.c) $D/stamp | $(PB:%=%.h)
+	@mkdir -p $(@D)
+	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $< $(wildcard src/*/*.c) $(PB:%=%.c) $(LDFLAGS) \
+		$(LDLIBS) -o $@
+
+tools: $(TOOLS)
+unit: $(UNITS)
+	@scripts/check unit
+
+check:
+	@scripts/check
+
+demo: $B/mesh
+	@deploy/local/demo
+
+bench: $B/mesh
+	@test/bench/run
+
+fuzz: $(FUZZERS)
+	@for f in $(FUZZERS); do \
+		corpus=test/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//); mkdir -p $$corpus build/fuzz/new; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 build/fuzz/new $$corpus || exit 1; done
+
+# ---- reading the source ----
+SOURCES := $(shell find src applets test deploy -name '*.[ch]' 2>/dev/null)
+lint:
+	@scripts/check-floors
+	@for c in $(wildcard src/*/*.c applets/*.c); do \
+		$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror -fanalyzer \
+			-c $$c -o /dev/null || exit 1; done
+
+fmt:
+	$(FORMAT) -i $(SOURCES)
+fmt-check:
+	@$(FORMAT) --dry-run -Werror $(SOURCES)
+
+# ---- installing ----
+install: $B/mesh
+	install -D -m 755 $B/mesh $(DESTDIR)$(PREFIX)/bin/mesh
+	for n in $(NAMES); do ln -sf mesh $(DESTDIR)$(PREFIX)/bin/mesh-$$n; done
+
+deps:
+	@scripts/deps
+
+clean:
+	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
+
+-include $(shell find $B -name '*.d' -not -path '*/deps/*' 2>/dev/null)
