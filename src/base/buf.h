@@ -15,12 +15,12 @@
 #include "base/slice.h"
 
 struct buf {
-	char *p;      /* the first byte not yet taken is p[at] */
+	char *p; /* the first byte not yet taken is p[at] */
 	size_t at;
-	size_t end;   /* one past the last byte */
+	size_t end; /* one past the last byte */
 	size_t cap;
 	size_t limit;
-	bool failed;  /* an append did not fit; the contents are cut short */
+	bool failed; /* an append did not fit; the contents are cut short */
 };
 
 #define BUF_INIT         ((struct buf){0})

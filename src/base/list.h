@@ -56,10 +56,9 @@ static inline void list_remove(struct list *node)
 
 /* `it` is a type *; the current member may be removed (and freed) in the body. */
 #define list_each(it, head, member)                                                    \
-	for (struct list *next_, *at_ = (head)->next;                                  \
-		at_ != (head) &&                                                       \
-		((it) = container_of(at_, __typeof__(*(it)), member), next_ = at_->next, \
-			1);                                                            \
+	for (struct list * next_, *at_ = (head)->next;                                 \
+		at_ != (head) && ((it) = container_of(at_, __typeof__(*(it)), member), \
+				 next_ = at_->next, 1);                                \
 		at_ = next_)
 
 #endif

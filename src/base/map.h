@@ -33,7 +33,8 @@ struct map_node *map_find(const struct map *m, struct slice key);
 int map_insert(struct map *m, struct map_node *node, struct slice key);
 void map_remove(struct map *m, struct map_node *node);
 
-/* Any order; the node handed out may be removed before the next call.  Start with NULL. */
+/* Any order; the node handed out may be removed before the next call.  Start with NULL.
+ */
 struct map_iter {
 	size_t slot;
 	struct map_node *next;
@@ -46,13 +47,12 @@ struct map_node *map_next(const struct map *m, struct map_iter *it);
 		node_ ? container_of(node_, type, member) : NULL;                      \
 	})
 #define map_each(it, m, member)                                                        \
-	for (struct map_iter iter_ = {0};                                              \
-		({                                                                     \
-			struct map_node *node_ = map_next((m), &iter_);                \
-			(it) = node_ ? container_of(node_, __typeof__(*(it)), member)  \
-				     : NULL;                                           \
-			(it) != NULL;                                                  \
-		});)
+	for (struct map_iter iter_ = {0}; ({                                           \
+		     struct map_node *node_ = map_next((m), &iter_);                   \
+		     (it) = node_ ? container_of(node_, __typeof__(*(it)), member)     \
+				  : NULL;                                              \
+		     (it) != NULL;                                                     \
+	     });)
 
 uint64_t hash_bytes(const void *p, size_t n); /* seeded per process */
 

@@ -26,12 +26,13 @@ void dns_free(struct dns *d);
 typedef void dns_done(void *arg, const struct addr *addrs, size_t n, uint32_t ttl,
 	const struct err *e);
 
-/* A and AAAA; every answer gets `port`.  NULL (and done is called later) never happens. */
-struct dns_query *dns_resolve(struct dns *d, struct slice host, uint16_t port,
-	dns_done *done, void *arg);
+/* A and AAAA; every answer gets `port`.  NULL (and done is called later) never happens.
+ */
+struct dns_query *dns_resolve(
+	struct dns *d, struct slice host, uint16_t port, dns_done *done, void *arg);
 /* SRV of `host` first, else as dns_resolve(). */
-struct dns_query *dns_resolve_srv(struct dns *d, struct slice host, uint16_t port,
-	dns_done *done, void *arg);
+struct dns_query *dns_resolve_srv(
+	struct dns *d, struct slice host, uint16_t port, dns_done *done, void *arg);
 void dns_cancel(struct dns_query *q); /* done will not be called */
 
 #endif

@@ -21,8 +21,8 @@
 
 struct loop;
 
-struct loop *loop_new(struct err *e); /* returns owned */
-void loop_free(struct loop *l);       /* after loop_run() returned */
+struct loop *loop_new(struct err *e);        /* returns owned */
+void loop_free(struct loop *l);              /* after loop_run() returned */
 int loop_run(struct loop *l, struct err *e); /* until loop_stop() */
 void loop_stop(struct loop *l);              /* from any thread */
 
@@ -40,8 +40,8 @@ struct watch {
 	void *event; /* private */
 };
 
-void watch_init(struct watch *w, struct loop *l, int fd,
-	void (*fn)(struct watch *w, int what));
+void watch_init(
+	struct watch *w, struct loop *l, int fd, void (*fn)(struct watch *w, int what));
 int watch_set(struct watch *w, int what); /* 0: none */
 void watch_end(struct watch *w);          /* does not close the fd */
 
@@ -61,7 +61,8 @@ static inline int timer_is_set(const struct timer *t)
 	return t->slot != 0;
 }
 
-/* ---- at the end of this turn, in order of asking; again-asking while set is nothing ---- */
+/* ---- at the end of this turn, in order of asking; again-asking while set is nothing
+ * ---- */
 struct later {
 	struct list node;
 	void (*fn)(struct later *d);
@@ -71,10 +72,11 @@ void loop_later(struct loop *l, struct later *d);
 void later_clear(struct later *d);
 
 /* ---- signals, delivered in the loop (one loop per process takes them) ---- */
-int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg,
-	struct err *e);
+int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
+	void *arg, struct err *e);
 
-/* ---- from other threads: runs fn(arg) in the loop's thread, in order of posting ---- */
+/* ---- from other threads: runs fn(arg) in the loop's thread, in order of posting ----
+ */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
 /* Per-loop scratch, valid within one callback: read into it, seal into it. */

@@ -16,8 +16,8 @@ struct worker {
 };
 
 /* Starts the thread: init(w) runs in it before its loop.  -1 when either fails. */
-int worker_start(struct worker *w, unsigned index, int (*init)(struct worker *w, struct err *e),
-	void *state, struct err *e);
+int worker_start(struct worker *w, unsigned index,
+	int (*init)(struct worker *w, struct err *e), void *state, struct err *e);
 void worker_stop(struct worker *w); /* stops the loop, joins */
 
 #endif

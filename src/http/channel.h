@@ -3,10 +3,10 @@
 #define HTTP_CHANNEL_H
 
 /*
- * A lasting way to one service by name: resolves it (SRV first when asked, re-resolved at
- * TTL), dials, TLS with the newest credentials, HTTP/2 or HTTP/1, reconnects with backoff,
- * spreads calls over the addresses.  For control-plane clients, the Kubernetes client, and
- * scraping: not the proxy's data path.
+ * A lasting way to one service by name: resolves it (SRV first when asked, re-resolved
+ * at TTL), dials, TLS with the newest credentials, HTTP/2 or HTTP/1, reconnects with
+ * backoff, spreads calls over the addresses.  For control-plane clients, the Kubernetes
+ * client, and scraping: not the proxy's data path.
  */
 #include "ev/dns.h"
 #include "http/client.h"
@@ -19,20 +19,21 @@ struct channel_config {
 	uint16_t port;
 	bool srv;
 	enum http_kind kind;
-	bool alpn;           /* offer h2 and http/1.1, and speak what is chosen */
-	struct snap *creds;  /* TLS when not NULL; waits until a value is there */
+	bool alpn;                /* offer h2 and http/1.1, and speak what is chosen */
+	struct snap *creds;       /* TLS when not NULL; waits until a value is there */
 	const char *sni, *expect; /* NULL: host */
-	uint64_t connect_timeout;          /* ns; 0: 5 s */
+	uint64_t connect_timeout; /* ns; 0: 5 s */
 	uint64_t backoff_min, backoff_max; /* ns; 0: 100 ms, 10 s */
 	double backoff_jitter;
-	uint64_t wait_max; /* ns a call waits for a connection before ERR_TIMEOUT; 0: 10 s */
+	uint64_t wait_max; /* ns a call waits for a connection before ERR_TIMEOUT; 0: 10
+			      s */
 	void (*on_state)(void *arg, bool up, const struct err *e); /* may be NULL */
 	void *arg;
 };
 
-struct channel *channel_new(struct loop *l, struct dns *d, const struct channel_config *cfg,
-	struct err *e); /* copies the texts */
-void channel_free(struct channel *c); /* calls in progress fail */
+struct channel *channel_new(struct loop *l, struct dns *d,
+	const struct channel_config *cfg, struct err *e); /* copies the texts */
+void channel_free(struct channel *c);                     /* calls in progress fail */
 bool channel_is_up(const struct channel *c);
 const char *channel_authority(const struct channel *c); /* "host:port" */
 
@@ -44,7 +45,8 @@ extern const struct service channel_service; /* shared = struct channel * */
 struct fetch;
 struct fetch_user {
 	void (*on_head)(void *arg, struct fetch *f, const struct rsp_head *head);
-	void (*on_data)(void *arg, struct fetch *f, struct slice bytes); /* as it comes */
+	void (*on_data)(
+		void *arg, struct fetch *f, struct slice bytes); /* as it comes */
 	/* Once, last: e->code is ERR_NONE when the response ended in order. */
 	void (*on_over)(void *arg, struct fetch *f, const struct err *e);
 };

@@ -3,13 +3,13 @@
 #define HTTP_CLIENT_H
 
 /*
- * The client side of HTTP over one conn: takes exchanges, writes requests, reads responses
- * (h1client.c, h2client.c).  HTTP/1: one exchange at a time.  HTTP/2: as many as the peer
- * lets us.
+ * The client side of HTTP over one conn: takes exchanges, writes requests, reads
+ * responses (h1client.c, h2client.c).  HTTP/1: one exchange at a time.  HTTP/2: as many
+ * as the peer lets us.
  *
- * A session never retries.  When it dies, each exchange fails with x->touched telling whether
- * a byte of it may have left; streams above a GOAWAY's last id, REFUSED_STREAM, and requests
- * still queued are untouched.
+ * A session never retries.  When it dies, each exchange fails with x->touched telling
+ * whether a byte of it may have left; streams above a GOAWAY's last id, REFUSED_STREAM,
+ * and requests still queued are untouched.
  */
 #include "http/exch.h"
 #include "http/server.h"
@@ -18,11 +18,13 @@
 struct http_client;
 
 struct http_client_user {
-	/* May be NULL.  It can take one more (h1: idle again; h2: below the peer's limit). */
+	/* May be NULL.  It can take one more (h1: idle again; h2: below the peer's
+	 * limit). */
 	void (*on_room)(void *arg, struct http_client *c);
 	/* The last exchange ended and none is open. */
 	void (*on_idle)(void *arg, struct http_client *c);
-	/* It will take no more (GOAWAY, Connection: close, error); exchanges may still go on. */
+	/* It will take no more (GOAWAY, Connection: close, error); exchanges may still
+	 * go on. */
 	void (*on_closing)(void *arg, struct http_client *c);
 	/* Over; the client frees itself after. */
 	void (*on_gone)(void *arg, struct http_client *c, const struct err *e);
@@ -32,8 +34,9 @@ struct http_client_config {
 	size_t head_max;        /* 0: HTTP_HEAD_MAX; also for trailers */
 	uint32_t stream_window; /* 0: 65535 */
 	uint32_t conn_window;   /* 0: 1 MB */
-	uint64_t keepalive_every, keepalive_timeout; /* h2 PING while streams are open */
-	bool keepalive_idle;                         /* also while idle */
+	uint64_t keepalive_every,
+		keepalive_timeout; /* h2 PING while streams are open */
+	bool keepalive_idle;       /* also while idle */
 };
 
 /* Takes `c`, open or still connecting (exchanges begun before wait in it). */
@@ -46,9 +49,9 @@ bool http_client_has_room(const struct http_client *c);
 size_t http_client_open(const struct http_client *c); /* exchanges in progress */
 
 /*
- * Carries `x` out: to be called from a service's begin().  From then on the client is the
- * service: it must be given the other calls, which http_client_service does.  x->service_arg
- * is the client's.
+ * Carries `x` out: to be called from a service's begin().  From then on the client is
+ * the service: it must be given the other calls, which http_client_service does.
+ * x->service_arg is the client's.
  */
 void http_client_begin(struct http_client *c, struct exch *x);
 void http_client_data(struct exch *x, const uint8_t *p, size_t n);
@@ -56,8 +59,9 @@ void http_client_end_body(struct exch *x, const struct fields *trailers);
 void http_client_credit(struct exch *x, size_t n);
 void http_client_cancel(struct exch *x);
 
-void http_client_drain(struct http_client *c); /* no new exchanges; gone when they ended */
-void http_client_end(struct http_client *c);   /* now; exchanges fail; no on_gone */
+void http_client_drain(
+	struct http_client *c); /* no new exchanges; gone when they ended */
+void http_client_end(struct http_client *c); /* now; exchanges fail; no on_gone */
 struct conn *http_client_conn(struct http_client *c);
 
 #endif

@@ -3,36 +3,40 @@
 #define HTTP_EXCH_H
 
 /*
- * Seam 2.  An exchange is one request and its response.  A stack is what is done with the
- * requests for one target: filters over one service; built once, shared by its exchanges.
+ * Seam 2.  An exchange is one request and its response.  A stack is what is done with
+ *the requests for one target: filters over one service; built once, shared by its
+ *exchanges.
  *
  *	source (server codec, or a caller of ours)
- *	   request   filter 0 -> filter 1 -> … -> service     (client codec, or a handler of ours)
- *	   response  filter 0 <- filter 1 <- … <-
+ *	   request   filter 0 -> filter 1 -> … -> service     (client codec, or a
+ *handler of ours) response  filter 0 <- filter 1 <- … <-
  *
- * Heads go through the filters; a filter may wait (FLOW_HOLD), answer (FLOW_TURN) or refuse
- * (FLOW_ABORT).  Body bytes and trailers go straight between source and service; filters
- * that want to see them pass have on_data and on_end.
+ * Heads go through the filters; a filter may wait (FLOW_HOLD), answer (FLOW_TURN) or
+ *refuse (FLOW_ABORT).  Body bytes and trailers go straight between source and service;
+ *filters that want to see them pass have on_data and on_end.
  *
- * Back-pressure is credit, in bytes of body, for each direction: who produces may hand over
- * no more than it has been given.  At first the credit is nought; the service grants it for
- * the request, the source for the response, and both grant again as bytes leave.
+ * Back-pressure is credit, in bytes of body, for each direction: who produces may hand
+ *over no more than it has been given.  At first the credit is nought; the service
+ *grants it for the request, the source for the response, and both grant again as bytes
+ *leave.
  *
- * End.  The exchange is over when both directions ended, or when it failed.  on_done runs
- * once for every filter entered, last first, then the source's `over`, which frees it: after
- * any call into an exchange (exch_*) it may be gone.
+ * End.  The exchange is over when both directions ended, or when it failed.  on_done
+ *runs once for every filter entered, last first, then the source's `over`, which frees
+ *it: after any call into an exchange (exch_*) it may be gone.
  *
  * Everything happens on the worker that owns the source's connection.
  */
-#include "http/head.h"
 #include "base/err.h"
+#include "http/head.h"
 
 enum flow {
 	FLOW_NEXT,  /* go on */
 	FLOW_HOLD,  /* wait; the filter will call exch_resume() */
-	FLOW_TURN,  /* the response head is in x->rsp (no body but with exch_answer()): up */
+	FLOW_TURN,  /* the response head is in x->rsp (no body but with exch_answer()):
+		       up */
 	FLOW_ABORT, /* x->err says why: handled as exch_fail() */
-	FLOW_AGAIN, /* on_error only, when x->req_bytes is 0: begin the service once more */
+	FLOW_AGAIN, /* on_error only, when x->req_bytes is 0: begin the service once
+		       more */
 };
 
 enum dir { DIR_REQUEST, DIR_RESPONSE };
@@ -47,11 +51,13 @@ struct filter {
 	enum flow (*on_request)(struct exch *x, void *shared, void *state);
 	enum flow (*on_response)(struct exch *x, void *shared, void *state);
 	/*
-	 * The exchange failed before a response head went up: a filter may put a response
-	 * into x->rsp and return FLOW_TURN (the rescue filter does); FLOW_NEXT passes it on.
+	 * The exchange failed before a response head went up: a filter may put a
+	 * response into x->rsp and return FLOW_TURN (the rescue filter does); FLOW_NEXT
+	 * passes it on.
 	 */
 	enum flow (*on_error)(struct exch *x, void *shared, void *state);
-	void (*on_data)(struct exch *x, void *shared, void *state, enum dir d, size_t n);
+	void (*on_data)(
+		struct exch *x, void *shared, void *state, enum dir d, size_t n);
 	void (*on_end)(struct exch *x, void *shared, void *state, enum dir d,
 		const struct fields *trailers);
 	void (*on_done)(struct exch *x, void *shared, void *state);
@@ -61,20 +67,25 @@ struct filter {
 struct service {
 	void (*begin)(struct exch *x, void *shared); /* x->req is final */
 	void (*data)(struct exch *x, void *shared, const uint8_t *p, size_t n);
-	void (*end)(struct exch *x, void *shared, const struct fields *trailers); /* may be NULL */
-	void (*credit)(struct exch *x, void *shared, size_t n); /* for the response body */
-	/* The exchange ends early (x->err, or the source left): forget it, reset upstream. */
+	void (*end)(struct exch *x, void *shared,
+		const struct fields *trailers); /* may be NULL */
+	void (*credit)(
+		struct exch *x, void *shared, size_t n); /* for the response body */
+	/* The exchange ends early (x->err, or the source left): forget it, reset
+	 * upstream. */
 	void (*cancel)(struct exch *x, void *shared);
 };
 
 /* Above: who made the exchange. */
 struct source {
-	void (*info)(struct exch *x, const struct rsp_head *head); /* 1xx; may be NULL */
-	void (*head)(struct exch *x);                              /* x->rsp is final */
+	void (*info)(
+		struct exch *x, const struct rsp_head *head); /* 1xx; may be NULL */
+	void (*head)(struct exch *x);                         /* x->rsp is final */
 	void (*data)(struct exch *x, const uint8_t *p, size_t n);
 	void (*end)(struct exch *x, const struct fields *trailers); /* may be NULL */
 	void (*credit)(struct exch *x, size_t n); /* for the request body */
-	/* Ended: x->err.code is ERR_NONE in order; else reset (or answer, when no head went). */
+	/* Ended: x->err.code is ERR_NONE in order; else reset (or answer, when no head
+	 * went). */
 	void (*over)(struct exch *x);
 };
 
@@ -95,18 +106,22 @@ enum exch_at { EXCH_NEW, EXCH_DOWN, EXCH_SERVICE, EXCH_UP, EXCH_BODY, EXCH_OVER 
 struct exch {
 	struct req_head req;
 	struct rsp_head rsp;
-	struct err err;  /* set when it ends without a (whole) response */
-	int reset_code;  /* HTTP/2 error code with err, e.g. from the peer's RST_STREAM; else -1 */
-	bool touched;    /* a byte of the request may have reached a peer: no silent second try */
+	struct err err; /* set when it ends without a (whole) response */
+	int reset_code; /* HTTP/2 error code with err, e.g. from the peer's RST_STREAM;
+			   else -1 */
+	bool touched; /* a byte of the request may have reached a peer: no silent second
+			 try */
 
-	struct arena *arena;        /* borrowed from the source; ends after `over` */
+	struct arena *arena; /* borrowed from the source; ends after `over` */
 	struct loop *loop;
-	const struct stack *stack;  /* borrowed; the source holds it (exch_begin's caller) */
+	const struct stack
+		*stack; /* borrowed; the source holds it (exch_begin's caller) */
 	const struct source *source;
 	void *source_arg;
 	void *service_arg; /* the service's own, per exchange */
-	void *conn_ctx;    /* what the server's user said of this connection (see server.h) */
-	void *user;        /* the stack owner's own, per exchange */
+	void *conn_ctx; /* what the server's user said of this connection (see server.h)
+			 */
+	void *user;     /* the stack owner's own, per exchange */
 	uint64_t req_bytes, rsp_bytes; /* of body, handed over so far */
 
 	/* kept by exch.c */
@@ -127,20 +142,24 @@ void exch_begin(struct exch *x, const struct stack *stack);
 void exch_req_data(struct exch *x, const uint8_t *p, size_t n); /* n <= x->req_credit */
 void exch_req_end(struct exch *x, const struct fields *trailers);
 void exch_rsp_credit(struct exch *x, size_t n);
-void exch_cancel(struct exch *x, const struct err *why); /* the client left; `over` follows */
+void exch_cancel(
+	struct exch *x, const struct err *why); /* the client left; `over` follows */
 
 /* ---- for the service ---- */
-void exch_info(struct exch *x, const struct rsp_head *head); /* 1xx */
-void exch_response(struct exch *x);                          /* head is in x->rsp */
+void exch_info(struct exch *x, const struct rsp_head *head);    /* 1xx */
+void exch_response(struct exch *x);                             /* head is in x->rsp */
 void exch_rsp_data(struct exch *x, const uint8_t *p, size_t n); /* n <= x->rsp_credit */
 void exch_rsp_end(struct exch *x, const struct fields *trailers);
 void exch_req_credit(struct exch *x, size_t n);
-void exch_fail(struct exch *x, const struct err *e); /* copies `e`; no more calls after */
+void exch_fail(
+	struct exch *x, const struct err *e); /* copies `e`; no more calls after */
 
 /* ---- for filters ---- */
-void exch_resume(struct exch *x, enum flow f); /* `f`: what the held callback would have said */
-/* Switches the rest of the way down to another stack (layers entered so far stay).  Only from
- * on_request of the last layer of x->stack, before FLOW_NEXT.  The new one is borrowed. */
+void exch_resume(
+	struct exch *x, enum flow f); /* `f`: what the held callback would have said */
+/* Switches the rest of the way down to another stack (layers entered so far stay). Only
+ * from on_request of the last layer of x->stack, before FLOW_NEXT.  The new one is
+ * borrowed. */
 void exch_switch(struct exch *x, const struct stack *to);
 /* Fills x->rsp with a bodiless answer; fields may follow. */
 void exch_answer(struct exch *x, int status);

@@ -5,10 +5,10 @@
 /*
  * Message heads as values, the same for HTTP/1 and HTTP/2.
  *
- * All text lies in the exchange's arena and is borrowed from there.  Field names are lower
- * case.  Pseudo-fields, Host, Connection and the fields it names, Keep-Alive,
- * Proxy-Connection, TE (but "trailers"), Upgrade and Transfer-Encoding are not in `fields`: the codecs
- * read and write them; what they say is in the members beside it.
+ * All text lies in the exchange's arena and is borrowed from there.  Field names are
+ * lower case.  Pseudo-fields, Host, Connection and the fields it names, Keep-Alive,
+ * Proxy-Connection, TE (but "trailers"), Upgrade and Transfer-Encoding are not in
+ * `fields`: the codecs read and write them; what they say is in the members beside it.
  */
 #include "base/arena.h"
 #include "base/slice.h"
@@ -27,7 +27,8 @@ struct fields {
 #define HTTP_FIELDS_MAX 256
 #define HTTP_HEAD_MAX   ((size_t)64 * 1024) /* default limit of a head or trailers */
 
-#define BODY_UNKNOWN INT64_C(-1) /* chunked, close-delimited or HTTP/2 without length */
+#define BODY_UNKNOWN INT64_C(-1) /* chunked, close-delimited or HTTP/2 without length  \
+				  */
 
 struct req_head {
 	enum http_version version;
@@ -36,8 +37,9 @@ struct req_head {
 	struct slice authority; /* :authority, absolute form, else Host; "" when none */
 	struct slice path;      /* origin form with query, "*", or "" for CONNECT */
 	struct fields fields;
-	int64_t length; /* body bytes; BODY_UNKNOWN; 0: none */
-	struct slice upgrade;  /* Upgrade of a request that asks for one, or extended CONNECT's :protocol */
+	int64_t length;       /* body bytes; BODY_UNKNOWN; 0: none */
+	struct slice upgrade; /* Upgrade of a request that asks for one, or extended
+				 CONNECT's :protocol */
 	bool absolute_form;
 	bool no_host;     /* HTTP/1.0 without Host */
 	bool expects_100; /* Expect: 100-continue */
@@ -51,13 +53,16 @@ struct rsp_head {
 	struct fields fields;
 	int64_t length;
 	struct slice upgrade; /* of a 101 */
-	bool close; /* the server codec closes (HTTP/1) or sends GOAWAY after this one */
+	bool close; /* the server codec closes (HTTP/1) or sends GOAWAY after this one
+		     */
 };
 
 /* -1 when there are too many or the arena is full.  Names must be lower case. */
-int fields_add(struct fields *f, struct arena *a, struct slice name, struct slice value);
+int fields_add(
+	struct fields *f, struct arena *a, struct slice name, struct slice value);
 /* Replaces the first, removes the others; adds when there is none. */
-int fields_set(struct fields *f, struct arena *a, struct slice name, struct slice value);
+int fields_set(
+	struct fields *f, struct arena *a, struct slice name, struct slice value);
 void fields_remove(struct fields *f, struct slice name);
 /* The first, or NULL. */
 const struct field *fields_find(const struct fields *f, struct slice name);

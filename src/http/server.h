@@ -3,13 +3,14 @@
 #define HTTP_SERVER_H
 
 /*
- * The server side of HTTP over a conn: parses requests, makes exchanges, writes responses.
- * One interface, two codecs (h1server.c: RFC 9112 with llhttp; h2server.c: RFC 9113 with
- * nghttp2).  HTTP/1 pipelining is served in order, one exchange at a time.
+ * The server side of HTTP over a conn: parses requests, makes exchanges, writes
+ * responses. One interface, two codecs (h1server.c: RFC 9112 with llhttp; h2server.c:
+ * RFC 9113 with nghttp2).  HTTP/1 pipelining is served in order, one exchange at a
+ * time.
  *
  * What a peer may make us hold: one head (limit), the credit of each body, 100 streams
- * (limit by option) a connection.  Malformed requests are answered 400 (413, 431, 501, 505
- * where they fit) and the connection closed.
+ * (limit by option) a connection.  Malformed requests are answered 400 (413, 431, 501,
+ * 505 where they fit) and the connection closed.
  */
 #include "http/exch.h"
 #include "net/conn.h"
@@ -17,19 +18,20 @@
 enum http_kind { HTTP_KIND_1, HTTP_KIND_2 };
 
 struct http_server_config {
-	size_t head_max;           /* 0: HTTP_HEAD_MAX */
-	uint32_t max_streams;      /* 0: 100; h2 */
-	uint32_t stream_window;    /* 0: 65535; h2, what we let the peer send */
-	uint32_t conn_window;      /* 0: 1 MB */
+	size_t head_max;        /* 0: HTTP_HEAD_MAX */
+	uint32_t max_streams;   /* 0: 100; h2 */
+	uint32_t stream_window; /* 0: 65535; h2, what we let the peer send */
+	uint32_t conn_window;   /* 0: 1 MB */
 	uint64_t keepalive_every, keepalive_timeout; /* h2 PING; ns; 0: off */
-	uint64_t idle_timeout;     /* ns without an exchange, then closed in order; 0: none */
+	uint64_t idle_timeout; /* ns without an exchange, then closed in order; 0: none
+				*/
 };
 
 struct http_server;
 
 struct http_server_user {
-	/* A request head is complete: choose the stack, call exch_begin() (now or later).
-	 * x->conn_ctx is `arg`. */
+	/* A request head is complete: choose the stack, call exch_begin() (now or
+	 * later). x->conn_ctx is `arg`. */
 	void (*on_exch)(void *arg, struct exch *x);
 	/* The connection is over (all exchanges are); the server frees itself after. */
 	void (*on_gone)(void *arg, const struct err *e);
@@ -40,9 +42,10 @@ struct http_server *http_server_new(struct conn *c, enum http_kind kind,
 	const struct http_server_config *cfg, const struct http_server_user *user,
 	void *arg, struct err *e);
 
-/* No new exchanges: GOAWAY, or Connection: close on the last response; gone when they ended. */
+/* No new exchanges: GOAWAY, or Connection: close on the last response; gone when they
+ * ended. */
 void http_server_drain(struct http_server *s);
-void http_server_end(struct http_server *s);   /* now; exchanges fail; no on_gone */
+void http_server_end(struct http_server *s); /* now; exchanges fail; no on_gone */
 size_t http_server_open(const struct http_server *s); /* exchanges in progress */
 struct conn *http_server_conn(struct http_server *s);
 

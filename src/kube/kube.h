@@ -5,9 +5,9 @@
 /*
  * A client of the Kubernetes API: REST calls, and watches that keep themselves current.
  *
- * In a cluster: the service account's token (read again when it changes) and CA, address from
- * KUBERNETES_SERVICE_HOST/PORT.  Elsewhere: a kubeconfig (KUBECONFIG or ~/.kube/config:
- * certificates, tokens).  One loop.
+ * In a cluster: the service account's token (read again when it changes) and CA,
+ * address from KUBERNETES_SERVICE_HOST/PORT.  Elsewhere: a kubeconfig (KUBECONFIG or
+ * ~/.kube/config: certificates, tokens).  One loop.
  */
 #include "ev/dns.h"
 #include "wire/json.h"
@@ -15,16 +15,19 @@
 struct kube;
 
 struct kube_config {
-	const char *kubeconfig; /* NULL: in cluster, else KUBECONFIG, else ~/.kube/config */
-	const char *context;    /* NULL: current-context */
+	const char *
+		kubeconfig; /* NULL: in cluster, else KUBECONFIG, else ~/.kube/config */
+	const char *context; /* NULL: current-context */
 };
-struct kube *kube_new(struct loop *l, struct dns *d, const struct kube_config *cfg,
-	struct err *e);
+struct kube *kube_new(
+	struct loop *l, struct dns *d, const struct kube_config *cfg, struct err *e);
 void kube_free(struct kube *k);
 
 struct kube_call;
-/* status 0: it failed below HTTP, e says how.  `body` is borrowed; NULL when not JSON. */
-typedef void kube_done(void *arg, int status, const struct json *body, const struct err *e);
+/* status 0: it failed below HTTP, e says how.  `body` is borrowed; NULL when not JSON.
+ */
+typedef void kube_done(
+	void *arg, int status, const struct json *body, const struct err *e);
 
 /* `content_type` NULL: application/json; `body` NULL: none. */
 struct kube_call *kube_request(struct kube *k, const char *method, const char *path,
@@ -33,17 +36,18 @@ void kube_cancel(struct kube_call *c); /* done is not called */
 
 /* ---- watches ----
  *
- * Lists in pages, then watches from there with bookmarks; resumes from the last version after
- * any break; lists again only on 410 Gone, and then reports what vanished meanwhile.  Errors are
- * logged once a change and retried with backoff.  An event that cannot be understood is counted
- * and skipped: it never stops the watch.  A kind that the server does not have (404) counts as
- * synced and empty and is asked for again every minute.
+ * Lists in pages, then watches from there with bookmarks; resumes from the last version
+ * after any break; lists again only on 410 Gone, and then reports what vanished
+ * meanwhile.  Errors are logged once a change and retried with backoff.  An event that
+ * cannot be understood is counted and skipped: it never stops the watch.  A kind that
+ * the server does not have (404) counts as synced and empty and is asked for again
+ * every minute.
  */
 enum kube_event { KUBE_PUT, KUBE_GONE };
 
 struct kube_watch_user {
-	/* `object` is borrowed for the call: keep a small view, not the tree.  On KUBE_GONE it may
-	 * hold only metadata.namespace, name and uid. */
+	/* `object` is borrowed for the call: keep a small view, not the tree.  On
+	 * KUBE_GONE it may hold only metadata.namespace, name and uid. */
 	void (*on_object)(void *arg, enum kube_event ev, const struct json *object);
 	void (*on_synced)(void *arg); /* the first list is complete */
 };
@@ -54,8 +58,8 @@ struct kube_watch *kube_watch_new(struct kube *k, const char *path, const char *
 void kube_watch_free(struct kube_watch *w);
 bool kube_watch_is_synced(const struct kube_watch *w);
 
-/* Writes an Event about `regarding` (apiVersion, kind, namespace, name, uid are read from it);
- * the same event within ten minutes is counted up, not repeated. */
+/* Writes an Event about `regarding` (apiVersion, kind, namespace, name, uid are read
+ * from it); the same event within ten minutes is counted up, not repeated. */
 void kube_event(struct kube *k, const struct json *regarding, const char *type,
 	const char *reason, const char *message);
 

@@ -7,23 +7,23 @@
  * in-memory pipe (net/pipe.h) look the same.
  *
  * In:  bytes are read into the loop's scratch and shown to the user by on_in(), which
- *      says how many it consumed.  The rest is kept by the conn and shown again, longer,
- *      when more arrives (so a codec or a detector may simply wait for more).  At most
- *      CONN_HELD are kept; reading stops there by itself, and whenever conn_pause() says so.
- * Out: conn_write() takes everything; it leaves at the end of the turn, or at once when it
- *      is large.  conn_backlog() says what has not left yet; a user over CONN_HIGH stops
- *      producing until on_room() (backlog at or below CONN_LOW).
- * An idle conn holds no buffer.
+ *      says how many it consumed.  The rest is kept by the conn and shown again,
+ * longer, when more arrives (so a codec or a detector may simply wait for more).  At
+ * most CONN_HELD are kept; reading stops there by itself, and whenever conn_pause()
+ * says so. Out: conn_write() takes everything; it leaves at the end of the turn, or at
+ * once when it is large.  conn_backlog() says what has not left yet; a user over
+ * CONN_HIGH stops producing until on_room() (backlog at or below CONN_LOW). An idle
+ * conn holds no buffer.
  *
  * End: exactly one of
- *   on_gone()     the transport is over (error, reset, or both directions ended in order:
- *                 e->code is ERR_NONE); the conn frees itself after the call.
- *   conn_end()    the user drops it: no callback follows, unsent bytes are lost.
- *   conn_finish() the user is done: no callback follows; what was written still leaves, then
- *                 FIN, then a short wait for the peer (at most CONN_LINGER) and it is freed.
- *   conn_abort()  as conn_end(), and the peer sees a reset.
- * All may be called in any callback of the conn, also from within on_in(): the user must then
- * return at once (and its return value is ignored).  The memory is freed at the end of the turn.
+ *   on_gone()     the transport is over (error, reset, or both directions ended in
+ * order: e->code is ERR_NONE); the conn frees itself after the call. conn_end()    the
+ * user drops it: no callback follows, unsent bytes are lost. conn_finish() the user is
+ * done: no callback follows; what was written still leaves, then FIN, then a short wait
+ * for the peer (at most CONN_LINGER) and it is freed. conn_abort()  as conn_end(), and
+ * the peer sees a reset. All may be called in any callback of the conn, also from
+ * within on_in(): the user must then return at once (and its return value is ignored).
+ * The memory is freed at the end of the turn.
  *
  * A conn belongs to the thread of its loop.
  */
@@ -39,7 +39,8 @@
 struct conn;
 
 struct conn_user {
-	/* All may be NULL but on_in and on_gone.  `arg` is what conn_use() was given. */
+	/* All may be NULL but on_in and on_gone.  `arg` is what conn_use() was given.
+	 */
 	void (*on_open)(struct conn *c, void *arg); /* connected; TLS: handshake done */
 	size_t (*on_in)(struct conn *c, void *arg, const uint8_t *p, size_t n);
 	void (*on_room)(struct conn *c, void *arg);
@@ -65,16 +66,17 @@ struct conn {
 	const struct conn_user *user;
 	void *arg;
 	struct loop *loop;
-	struct addr local, peer; /* of the socket below; zero for pipes */
+	struct addr local, peer;      /* of the socket below; zero for pipes */
 	uint64_t bytes_in, bytes_out; /* of this layer, for metrics */
-	bool is_open;  /* on_open has been or is being called */
-	bool is_eof;   /* on_eof has been called */
-	bool is_shut;  /* conn_shutdown() was called */
+	bool is_open;                 /* on_open has been or is being called */
+	bool is_eof;                  /* on_eof has been called */
+	bool is_shut;                 /* conn_shutdown() was called */
 	bool is_paused;
 };
 
-/* Sets or replaces the user.  Bytes kept are shown to the new one at the end of the turn;
- * so are eof and open when they have happened already (open only to a first user). */
+/* Sets or replaces the user.  Bytes kept are shown to the new one at the end of the
+ * turn; so are eof and open when they have happened already (open only to a first
+ * user). */
 void conn_use(struct conn *c, const struct conn_user *user, void *arg);
 
 static inline void conn_write(struct conn *c, const void *p, size_t n)
@@ -89,9 +91,11 @@ static inline size_t conn_backlog(const struct conn *c)
 {
 	return c->ops->backlog(c);
 }
-void conn_pause(struct conn *c);  /* on_in will not be called */
-void conn_resume(struct conn *c); /* on_in again, with what was kept, at the turn's end */
-void conn_shutdown(struct conn *c); /* no more writes: FIN (TLS: close_notify) after the backlog */
+void conn_pause(struct conn *c); /* on_in will not be called */
+void conn_resume(
+	struct conn *c); /* on_in again, with what was kept, at the turn's end */
+void conn_shutdown(
+	struct conn *c); /* no more writes: FIN (TLS: close_notify) after the backlog */
 void conn_end(struct conn *c);
 void conn_finish(struct conn *c);
 void conn_abort(struct conn *c);

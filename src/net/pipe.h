@@ -3,8 +3,9 @@
 #define NET_PIPE_H
 
 /*
- * Two conns in memory, each the other's peer, for tests and for talking to oneself.  `cut`
- * bytes at most are delivered per turn (0: no limit), so that every split can be tried.
+ * Two conns in memory, each the other's peer, for tests and for talking to oneself.
+ * `cut` bytes at most are delivered per turn (0: no limit), so that every split can be
+ * tried.
  */
 #include "net/conn.h"
 

@@ -3,7 +3,8 @@
 #define NET_TCP_H
 
 /*
- * TCP transports: accepted, dialled, listened for.  TCP_NODELAY always (spec proxy.md §1.1).
+ * TCP transports: accepted, dialled, listened for.  TCP_NODELAY always (spec proxy.md
+ * §1.1).
  */
 #include "net/conn.h"
 
@@ -13,23 +14,24 @@ struct tcp_opts {
 	uint64_t user_timeout;    /* TCP_USER_TIMEOUT in ns; 0: off */
 };
 
-/* Takes `fd` (non-blocking is set here).  The conn is open from birth.  Returns owned. */
+/* Takes `fd` (non-blocking is set here).  The conn is open from birth.  Returns owned.
+ */
 struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct err *e);
 
-/* Starts to connect; on_open or on_gone (ERR_TIMEOUT, ERR_SYS with errno) follows, never
- * before this returns.  NULL only for want of fds or memory. */
-struct conn *tcp_dial(struct loop *l, const struct addr *to, const struct tcp_opts *o,
-	struct err *e);
+/* Starts to connect; on_open or on_gone (ERR_TIMEOUT, ERR_SYS with errno) follows,
+ * never before this returns.  NULL only for want of fds or memory. */
+struct conn *tcp_dial(
+	struct loop *l, const struct addr *to, const struct tcp_opts *o, struct err *e);
 
 /*
- * The address the client meant (SO_ORIGINAL_DST, both families); -1 when the connection was
- * not redirected (then the local address is in c->local) or it is unknown.
+ * The address the client meant (SO_ORIGINAL_DST, both families); -1 when the connection
+ * was not redirected (then the local address is in c->local) or it is unknown.
  */
 int tcp_original_dst(const struct conn *c, struct addr *out);
 
 struct listener;
-/* `fd` of each accepted connection is given away.  When fds run out accepting pauses for a
- * moment instead of spinning. */
+/* `fd` of each accepted connection is given away.  When fds run out accepting pauses
+ * for a moment instead of spinning. */
 typedef void listener_fn(void *arg, int fd, const struct addr *peer);
 
 struct listener_opts {
@@ -39,7 +41,8 @@ struct listener_opts {
 };
 struct listener *listener_new(struct loop *l, const struct addr *at,
 	const struct listener_opts *o, listener_fn *fn, void *arg, struct err *e);
-const struct addr *listener_addr(const struct listener *ln); /* the port chosen for :0 */
+const struct addr *listener_addr(
+	const struct listener *ln); /* the port chosen for :0 */
 void listener_free(struct listener *ln);
 
 #endif

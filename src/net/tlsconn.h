@@ -3,10 +3,10 @@
 #define NET_TLSCONN_H
 
 /*
- * TLS as a conn over a conn.  Takes `below` (ends it when it ends).  on_open comes after the
- * handshake; a handshake that fails or lasts longer than `timeout` gives on_gone with the
- * reason (ERR_DENIED: certificate; ERR_TIMEOUT; ...).  Bytes that `below` kept (a peeked
- * ClientHello) are where the server's handshake starts.
+ * TLS as a conn over a conn.  Takes `below` (ends it when it ends).  on_open comes
+ * after the handshake; a handshake that fails or lasts longer than `timeout` gives
+ * on_gone with the reason (ERR_DENIED: certificate; ERR_TIMEOUT; ...).  Bytes that
+ * `below` kept (a peeked ClientHello) are where the server's handshake starts.
  */
 #include "net/conn.h"
 #include "tls/session.h"

@@ -3,8 +3,9 @@
 #define PROXY_CONFIG_H
 
 /*
- * The proxy's settings: the LINKERD2_PROXY_* environment of spec proxy.md §2 as a constant
- * struct.  Every mistake is reported at once; then the program ends with status 64.
+ * The proxy's settings: the LINKERD2_PROXY_* environment of spec proxy.md §2 as a
+ * constant struct.  Every mistake is reported at once; then the program ends with
+ * status 64.
  */
 #include "base/addr.h"
 #include "base/err.h"
@@ -30,7 +31,8 @@ struct side_config { /* what inbound and outbound both have */
 	uint64_t failfast;
 	uint32_t max_in_flight, max_idle_conns;
 	uint64_t pool_idle, discovery_idle;
-	uint64_t accept_keepalive, connect_keepalive, accept_user_timeout, connect_user_timeout;
+	uint64_t accept_keepalive, connect_keepalive, accept_user_timeout,
+		connect_user_timeout;
 	int backlog;
 	struct h2_settings h2_server;
 };
@@ -42,7 +44,8 @@ struct proxy_config {
 	struct h2_settings h2_client;
 	struct control_addr destination, policy, identity, tap_svc, trace;
 	const char *workload, *context;
-	const char *identity_dir, *trust_anchors, *token_file, *local_name, *server_name;
+	const char *identity_dir, *trust_anchors, *token_file, *local_name,
+		*server_name;
 	uint64_t identity_min_refresh, identity_max_refresh;
 	const char *profile_suffixes;
 	struct cidr *profile_networks, *cluster_networks;
@@ -56,7 +59,8 @@ struct proxy_config {
 	size_t ninbound_ips;
 	const char *gateway_suffixes;
 	uint64_t shutdown_grace, metrics_retain;
-	bool shutdown_endpoint, ingress, no_informational, hostname_labels, authority_labels;
+	bool shutdown_endpoint, ingress, no_informational, hostname_labels,
+		authority_labels;
 	const char *log_filter, *access_log;
 	bool log_json;
 	unsigned cores;

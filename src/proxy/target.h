@@ -3,8 +3,8 @@
 #define PROXY_TARGET_H
 
 /*
- * What discovery and policy say, as immutable snapshots: decoded once by the control thread
- * from the API's messages (spec api.md §5–§8), read by workers without a lock.
+ * What discovery and policy say, as immutable snapshots: decoded once by the control
+ * thread from the API's messages (spec api.md §5–§8), read by workers without a lock.
  *
  * Each snapshot starts with a struct ref and owns everything it points at (one arena).
  */
@@ -20,7 +20,8 @@ struct labels {
 	size_t n;
 };
 
-/* Of whom a policy speaks: metric labels group, kind, namespace, name, section, port. */
+/* Of whom a policy speaks: metric labels group, kind, namespace, name, section, port.
+ */
 struct meta {
 	const char *group, *kind, *ns, *name, *section; /* "" when absent, never NULL */
 	uint16_t port;
@@ -31,13 +32,13 @@ enum hint { HINT_NONE, HINT_H2, HINT_OPAQUE };
 
 struct endpoint_info {
 	struct addr addr;
-	uint32_t weight;           /* 10000 = 1.0 */
-	struct labels labels;      /* ready to print: "dst_namespace", … sorted by key */
-	const char *identity;      /* expected SAN; NULL: plaintext */
-	const char *server_name;   /* SNI */
+	uint32_t weight;      /* 10000 = 1.0 */
+	struct labels labels; /* ready to print: "dst_namespace", … sorted by key */
+	const char *identity; /* expected SAN; NULL: plaintext */
+	const char *server_name; /* SNI */
 	enum hint hint;
-	uint16_t tunnel_port;      /* opaque_transport.inbound_port, or 0 */
-	const char *authority;     /* authority_override, or NULL */
+	uint16_t tunnel_port;              /* opaque_transport.inbound_port, or 0 */
+	const char *authority;             /* authority_override, or NULL */
 	uint64_t ping_every, ping_timeout; /* http2 client params, ns; 0: unset */
 };
 
@@ -53,7 +54,13 @@ struct endpoints {
 };
 
 /* ---- matching requests ---- */
-enum text_match_kind { MATCH_ANY, MATCH_EXACT, MATCH_PREFIX, MATCH_SUFFIX, MATCH_REGEX };
+enum text_match_kind {
+	MATCH_ANY,
+	MATCH_EXACT,
+	MATCH_PREFIX,
+	MATCH_SUFFIX,
+	MATCH_REGEX
+};
 struct text_match {
 	enum text_match_kind kind;
 	const char *text;    /* MATCH_SUFFIX of hosts: ".example.com" */
@@ -80,16 +87,24 @@ struct field_edit {
 };
 struct route_filter {
 	enum route_filter_kind kind;
-	uint32_t status;          /* RF_FAIL, RF_REDIRECT; gRPC code in a gRPC route */
-	const char *message;      /* RF_FAIL */
+	uint32_t status;     /* RF_FAIL, RF_REDIRECT; gRPC code in a gRPC route */
+	const char *message; /* RF_FAIL */
 	uint32_t numerator, denominator; /* RF_FAIL: ratio; denominator 0: always */
-	const char *scheme, *host, *path_full, *path_prefix; /* RF_REDIRECT; NULL: keep */
+	const char *scheme, *host, *path_full,
+		*path_prefix; /* RF_REDIRECT; NULL: keep */
 	uint16_t port;
 	struct field_edit edit;
 };
 
 /* ---- inbound: InboundServerPolicies.WatchPort ---- */
-enum proto { PROTO_DETECT, PROTO_HTTP1, PROTO_HTTP2, PROTO_GRPC, PROTO_OPAQUE, PROTO_TLS };
+enum proto {
+	PROTO_DETECT,
+	PROTO_HTTP1,
+	PROTO_HTTP2,
+	PROTO_GRPC,
+	PROTO_OPAQUE,
+	PROTO_TLS
+};
 
 struct authz_net {
 	struct cidr net;
@@ -125,7 +140,7 @@ struct route {
 struct inbound_policy {
 	struct ref ref;
 	struct arena arena;
-	bool invalid;        /* the update could not be decoded: refuse with 500 */
+	bool invalid; /* the update could not be decoded: refuse with 500 */
 	enum proto proto;
 	uint64_t detect_timeout; /* ns */
 	struct meta server;      /* srv_* labels */
@@ -172,10 +187,10 @@ struct outbound_policy {
 /* ---- evaluation: pure, used by the data path and by tests ---- */
 struct req_head;
 /* The best route and rule (Gateway API precedence), or NULL. */
-const struct rule *routes_match(const struct route *v, size_t n, const struct req_head *req,
-	const struct route **route);
+const struct rule *routes_match(const struct route *v, size_t n,
+	const struct req_head *req, const struct route **route);
 /* The first authorization that admits this client, or NULL. `identity` "" : none. */
-const struct authz *authz_match(const struct authz *v, size_t n, const struct ip *client,
-	bool tls, const char *identity);
+const struct authz *authz_match(const struct authz *v, size_t n,
+	const struct ip *client, bool tls, const char *identity);
 
 #endif

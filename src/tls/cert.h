@@ -12,12 +12,13 @@
 
 struct cert; /* one parsed certificate with those that followed it in its file */
 
-struct cert *cert_read(struct slice pem_or_der, struct err *e); /* owned; PEM: a whole chain */
+struct cert *cert_read(
+	struct slice pem_or_der, struct err *e); /* owned; PEM: a whole chain */
 void cert_free(struct cert *c);
 
 struct cert_info {
-	char subject[256];  /* common name, or "" */
-	char name[256];     /* first DNS SAN, else first URI SAN, else "" */
+	char subject[256]; /* common name, or "" */
+	char name[256];    /* first DNS SAN, else first URI SAN, else "" */
 	uint64_t not_before, not_after;
 	bool is_ca;
 	size_t count; /* certificates in the chain */
@@ -25,14 +26,15 @@ struct cert_info {
 void cert_info(const struct cert *c, struct cert_info *out);
 
 /* The chain of `c` verifies against `anchors` at `now` (0: by the system's clock). */
-int cert_verify(const struct cert *c, const struct cert *anchors, uint64_t now,
-	struct err *e);
+int cert_verify(
+	const struct cert *c, const struct cert *anchors, uint64_t now, struct err *e);
 /* The earliest notAfter in the chain. */
 uint64_t cert_chain_end(const struct cert *c);
 bool cert_matches_key(const struct cert *c, const struct key *k);
 /* The i-th certificate as DER, borrowed from `c`; empty slice past the end. */
 struct slice cert_der(const struct cert *c, size_t i);
-int cert_write_pem(const struct cert *c, struct buf *out, struct err *e); /* whole chain */
+int cert_write_pem(
+	const struct cert *c, struct buf *out, struct err *e); /* whole chain */
 
 /* ---- requests (PKCS#10) ---- */
 /* CN = SAN DNS = name, signed by `k`; DER. */

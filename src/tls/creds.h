@@ -3,8 +3,8 @@
 #define TLS_CREDS_H
 
 /*
- * What a process proves itself with and whom it believes: certificate chain, private key,
- * trust anchors.  Immutable, shared between threads, replaced as a whole.
+ * What a process proves itself with and whom it believes: certificate chain, private
+ * key, trust anchors.  Immutable, shared between threads, replaced as a whole.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -14,11 +14,12 @@
 struct creds; /* starts with a struct ref, see creds_ref() */
 
 struct creds_spec {
-	struct slice anchors_pem; /* may be empty: no peer is ever believed */
-	struct slice chain_pem;   /* own leaf first; empty: anonymous */
+	struct slice anchors_pem;      /* may be empty: no peer is ever believed */
+	struct slice chain_pem;        /* own leaf first; empty: anonymous */
 	const struct slice *chain_der; /* or as DER, leaf first */
 	size_t chain_der_count;
-	const struct key *key; /* of the leaf; borrowed, copied inside; NULL: anonymous */
+	const struct key
+		*key; /* of the leaf; borrowed, copied inside; NULL: anonymous */
 };
 
 /* Checks that the key fits the leaf.  Returns owned. */
@@ -28,7 +29,8 @@ struct ref *creds_ref(struct creds *c); /* for snap_set(), ref_get(), ref_put() 
 /* The same anchors and no certificate: for the identity client's first call.  Owned. */
 struct creds *creds_anonymous(struct creds *c, struct err *e);
 
-/* The own chain verifies against the own anchors now and its leaf has DNS SAN `name`. */
+/* The own chain verifies against the own anchors now and its leaf has DNS SAN `name`.
+ */
 int creds_check(const struct creds *c, const char *name, struct err *e);
 
 uint64_t creds_not_before(const struct creds *c); /* leaf, wall ns; 0 when anonymous */

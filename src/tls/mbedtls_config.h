@@ -3,11 +3,11 @@
 #define TLS_MBEDTLS_CONFIG_H
 
 /*
- * The whole configuration of mbedTLS 3.6 (MBEDTLS_CONFIG_FILE), for building the library
- * and for every file that includes its headers; scripts/deps builds it again when this
- * changes.  What is here is what tls needs: TLS 1.3 handshakes without tickets, X.509
- * reading, private keys.  Record protection after the handshake, issuing and the curves
- * are our own (record.c, issue.c, curves.c).
+ * The whole configuration of mbedTLS 3.6 (MBEDTLS_CONFIG_FILE), for building the
+ * library and for every file that includes its headers; scripts/deps builds it again
+ * when this changes.  What is here is what tls needs: TLS 1.3 handshakes without
+ * tickets, X.509 reading, private keys.  Record protection after the handshake, issuing
+ * and the curves are our own (record.c, issue.c, curves.c).
  */
 
 /* platform */
