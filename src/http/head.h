@@ -27,8 +27,9 @@ struct fields {
 #define HTTP_FIELDS_MAX 256
 #define HTTP_HEAD_MAX   ((size_t)64 * 1024) /* default limit of a head or trailers */
 
-#define BODY_UNKNOWN INT64_C(-1) /* chunked, close-delimited or HTTP/2 without length  \
-				  */
+#define BODY_UNKNOWN                                                                   \
+	INT64_C(-1) /* chunked, close-delimited or HTTP/2 without length               \
+		     */
 
 struct req_head {
 	enum http_version version;
