@@ -32,6 +32,7 @@ struct handshake {
 	bool muted;   /* what mbedTLS still says is an alert under the wrong keys */
 	uint8_t alert;
 	struct secret secret[2]; /* client's, server's */
+	struct secret early;     /* the client's, of the handshake */
 	struct x509_verdict verdict;
 	char expect[TLS_ID_MAX], sni[TLS_ID_MAX];
 	char alpn_text[ALPN_MAX][ALPN_TEXT];
@@ -44,11 +45,20 @@ static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
 
 /* ---- callbacks of mbedTLS ---- */
 
+/* Of a client whose keys are known: it must not go out in the clear. */
+static bool is_bare_alert(const struct handshake *h, const unsigned char *p, size_t n)
+{
+	return !h->is_server && h->early.known && n == RECORD_HEAD + 2 &&
+	       p[0] == RECORD_ALERT;
+}
+
 static int on_send(void *arg, const unsigned char *p, size_t n)
 {
 	struct handshake *h = obj_cast(struct handshake, arg, HANDSHAKE_MAGIC);
 
-	if (!h->muted && buf_add(h->out, p, n) != 0)
+	if (is_bare_alert(h, p, n))
+		h->alert = p[RECORD_HEAD + 1];
+	else if (!h->muted && buf_add(h->out, p, n) != 0)
 		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 	return (int)n;
 }
@@ -75,18 +85,22 @@ static void on_secret(void *arg, mbedtls_ssl_key_export_type type,
 	const unsigned char server_random[32], mbedtls_tls_prf_types prf)
 {
 	struct handshake *h = obj_cast(struct handshake, arg, HANDSHAKE_MAGIC);
-	bool of_server =
-		type == MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET;
+	struct secret *keep = NULL;
 
 	(void)client_random;
 	(void)server_random;
 	(void)prf;
-	if (!of_server &&
-		type != MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET)
+	if (type == MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET)
+		keep = &h->secret[0];
+	if (type == MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET)
+		keep = &h->secret[1];
+	if (type == MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_HANDSHAKE_TRAFFIC_SECRET)
+		keep = &h->early;
+	if (!keep)
 		return;
 	must(n == RECORD_SECRET);
-	memcpy(h->secret[of_server].bytes, secret, n);
-	h->secret[of_server].known = true;
+	memcpy(keep->bytes, secret, n);
+	keep->known = true;
 }
 
 /* Called on a server when the ClientHello is read. */
@@ -386,8 +400,9 @@ const uint8_t *handshake_secret(const struct handshake *h, bool of_server)
 	return h->secret[of_server].known ? h->secret[of_server].bytes : NULL;
 }
 
-uint8_t handshake_alert(const struct handshake *h)
+uint8_t handshake_alert(const struct handshake *h, const uint8_t **secret)
 {
+	*secret = h->is_server ? h->secret[1].bytes : h->early.bytes;
 	return h->alert;
 }
 

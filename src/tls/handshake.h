@@ -23,18 +23,17 @@ void handshake_free(struct handshake *h); /* NULL is fine */
 int handshake_run(struct handshake *h, const uint8_t *in, size_t n, size_t *used,
 	struct buf *out, struct err *e);
 
-/*
- * After success, and after a failure of which handshake_alert() tells: the application
- * traffic secrets; NULL while not known.
- */
+/* After success: the application traffic secrets; NULL while not known. */
 const uint8_t *handshake_secret(const struct handshake *h, bool of_server);
 
 /*
- * The alert that the peer is still to be told, or 0.  A server that refuses a client's
- * certificate has sent its Finished, so the alert goes out under application keys (RFC
- * 8446 §7), which mbedTLS does not do.
+ * After a failure: the alert that the peer is still to be told, and the secret of the
+ * keys that it is to be told under; 0 when mbedTLS has said it.  mbedTLS sends some
+ * under keys that the peer does not have any more (RFC 8446 §7.3): a client that
+ * refuses the server's certificate in the clear, a server that refuses the client's
+ * under handshake keys.
  */
-uint8_t handshake_alert(const struct handshake *h);
+uint8_t handshake_alert(const struct handshake *h, const uint8_t **secret);
 
 void handshake_peer_id(const struct handshake *h, char out[TLS_ID_MAX]);
 const char *handshake_alpn(const struct handshake *h); /* "" when none */

@@ -137,8 +137,10 @@ static int break_off(struct tls *t)
 
 static int refuse(struct tls *t, struct buf *out)
 {
-	t->owes_alert = handshake_alert(t->hs);
-	if (t->owes_alert && take_keys(t) == 0)
+	const uint8_t *secret;
+
+	t->owes_alert = handshake_alert(t->hs, &secret);
+	if (t->owes_alert && flow_init(&t->tx, secret) == 0)
 		(void)tls_reply(t, out); /* best effort: it ends anyway */
 	return break_off(t);
 }
