@@ -28,7 +28,7 @@ CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 LDFLAGS += -Wl,--gc-sections -Wl,--wrap=mbedtls_ecp_mul
 LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml -lnftnl -lmnl \
 	-lnl-route-3 -lnl-genl-3 -lnl-3 -lmbedtls -lhogweed -lgmp -lnettle -lIPSec_MB -lz
-LDLIBS  += -L$D/lib $(LIBS) -lpthread -lm
+LDLIBS  += -L$D/lib -Wl,--start-group $(LIBS) $B/libcore.a -Wl,--end-group -lpthread -lm
 ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK    := -pie

@@ -6,6 +6,8 @@
  * Threads that each run one loop and share nothing.  They talk by loop_post() and by
  * snapshots (base/snap.h).
  */
+#include <pthread.h>
+
 #include "ev/loop.h"
 
 struct worker {

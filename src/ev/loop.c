@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ev/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct post {
+	struct post *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct on_signal {
+	struct on_signal *next;
+	struct loop *loop;
+	struct event ev;
+	void (*fn)(void *arg, int signo);
+	void *arg;
+};
+
+struct loop {
+	struct event_base *base;
+	uint64_t now;
+	bool stale; /* a wait lies between `now` and now */
+	bool stopping;
+	struct list later;
+
+	struct timer **heap; /* heap[1] is due first; [0] is unused */
+	size_t ntimers, heap_cap;
+	struct event timer_ev; /* ends the wait when the first timer is due */
+	uint64_t timer_at;     /* what it is set to; 0: not set */
+
+	int wake; /* eventfd: other threads have posted */
+	struct event wake_ev;
+	pthread_mutex_t lock;
+	struct post *posts, **posts_end;
+
+	struct on_signal *signals;
+	uint8_t *scratch[3];
+};
+
+/* The clock is read once a turn, by whatever event comes first. */
+static void wake_up(struct loop *l)
+{
+	if (l->stale)
+		l->now = clock_mono();
+	l->stale = false;
+}
+
+/* ---- timers: a binary heap, so that setting one costs no system call ---- */
+
+static void heap_put(struct loop *l, size_t i, struct timer *t)
+{
+	l->heap[i] = t;
+	t->slot = i;
+}
+
+static void heap_up(struct loop *l, size_t i, struct timer *t)
+{
+	while (i > 1 && l->heap[i / 2]->when > t->when) {
+		heap_put(l, i, l->heap[i / 2]);
+		i /= 2;
+	}
+	heap_put(l, i, t);
+}
+
+static void heap_down(struct loop *l, size_t i, struct timer *t)
+{
+	for (size_t child; (child = 2 * i) <= l->ntimers; i = child) {
+		if (child < l->ntimers &&
+			l->heap[child + 1]->when < l->heap[child]->when)
+			child++;
+		if (l->heap[child]->when >= t->when)
+			break;
+		heap_put(l, i, l->heap[child]);
+	}
+	heap_put(l, i, t);
+}
+
+static void heap_move(struct loop *l, size_t i, struct timer *t)
+{
+	if (i > 1 && l->heap[i / 2]->when > t->when)
+		heap_up(l, i, t);
+	else
+		heap_down(l, i, t);
+}
+
+void timer_init(struct timer *t, struct loop *l, void (*fn)(struct timer *t))
+{
+	*t = (struct timer){.loop = l, .fn = fn};
+}
+
+void timer_set(struct timer *t, uint64_t in_ns)
+{
+	struct loop *l = t->loop;
+
+	t->when = l->now + in_ns < l->now ? UINT64_MAX : l->now + in_ns;
+	if (t->slot) {
+		heap_move(l, t->slot, t);
+		return;
+	}
+	if (l->ntimers + 2 > l->heap_cap) {
+		size_t cap = l->heap_cap ? 2 * l->heap_cap : 32;
+		struct timer **bigger = realloc(l->heap, cap * sizeof(*bigger));
+
+		must(bigger != NULL);
+		l->heap = bigger;
+		l->heap_cap = cap;
+	}
+	heap_up(l, ++l->ntimers, t);
+}
+
+void timer_clear(struct timer *t)
+{
+	struct loop *l = t->loop;
+	size_t i = t->slot;
+	struct timer *last;
+
+	if (!i)
+		return;
+	t->slot = 0;
+	last = l->heap[l->ntimers--];
+	if (last != t)
+		heap_move(l, i, last);
+}
+
+static void run_timers(struct loop *l)
+{
+	uint64_t due = l->now;
+
+	while (l->ntimers && l->heap[1]->when <= due && !l->stopping) {
+		struct timer *t = l->heap[1];
+
+		timer_clear(t);
+		t->fn(t);
+	}
+}
+
+/* ---- later ---- */
+
+void later_init(struct later *d, void (*fn)(struct later *d))
+{
+	list_init(&d->node);
+	d->fn = fn;
+}
+
+void loop_later(struct loop *l, struct later *d)
+{
+	if (list_is_empty(&d->node))
+		list_push(&l->later, &d->node);
+}
+
+void later_clear(struct later *d)
+{
+	list_remove(&d->node);
+}
+
+/* What is put off while this runs is run too, but not without end: events come first.
+ */
+#define LATER_ROUNDS 10000
+
+static void run_later(struct loop *l)
+{
+	struct later *d;
+
+	for (int i = 0; i < LATER_ROUNDS; i++) {
+		d = list_first(&l->later, struct later, node);
+		if (!d)
+			return;
+		list_remove(&d->node);
+		d->fn(d);
+	}
+}
+
+/* ---- other threads ---- */
+
+int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+	const uint64_t one = 1;
+	struct post *p = malloc(sizeof *p);
+	bool first;
+
+	if (!p)
+		return -1;
+	*p = (struct post){NULL, fn, arg};
+	pthread_mutex_lock(&l->lock);
+	first = l->posts == NULL;
+	*l->posts_end = p;
+	l->posts_end = &p->next;
+	pthread_mutex_unlock(&l->lock);
+	if (first && write(l->wake, &one, sizeof one) < 0)
+		return 0; /* the counter is full: the loop is awake already */
+	return 0;
+}
+
+static struct post *take_posts(struct loop *l)
+{
+	struct post *p;
+
+	pthread_mutex_lock(&l->lock);
+	p = l->posts;
+	l->posts = NULL;
+	l->posts_end = &l->posts;
+	pthread_mutex_unlock(&l->lock);
+	return p;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	uint64_t n;
+
+	(void)what;
+	wake_up(l);
+	if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN)
+		return;
+	for (struct post *p = take_posts(l), *next; p; p = next) {
+		next = p->next;
+		p->fn(p->arg);
+		free(p);
+	}
+}
+
+static void stop_here(void *arg)
+{
+	struct loop *l = arg;
+
+	l->stopping = true;
+	event_base_loopbreak(l->base);
+}
+
+void loop_stop(struct loop *l)
+{
+	loop_post(l, stop_here, l);
+}
+
+/* ---- file descriptors ---- */
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *w = arg;
+
+	(void)fd;
+	wake_up(w->loop);
+	w->fn(w, (what & EV_READ ? WATCH_IN : 0) | (what & EV_WRITE ? WATCH_OUT : 0));
+}
+
+void watch_init(
+	struct watch *w, struct loop *l, int fd, void (*fn)(struct watch *w, int what))
+{
+	*w = (struct watch){.loop = l, .fn = fn, .fd = fd};
+}
+
+int watch_set(struct watch *w, int what)
+{
+	short ev = EV_PERSIST;
+
+	if (what == w->armed)
+		return 0;
+	if (!w->event) {
+		w->event = event_new(w->loop->base, w->fd, EV_PERSIST, on_event, w);
+		if (!w->event)
+			return -1;
+	}
+	if (w->armed)
+		event_del(w->event);
+	w->armed = what;
+	if (!what)
+		return 0;
+	ev |= (what & WATCH_IN ? EV_READ : 0) | (what & WATCH_OUT ? EV_WRITE : 0);
+	if (event_assign(w->event, w->loop->base, w->fd, ev, on_event, w) < 0)
+		return -1;
+	return event_add(w->event, NULL);
+}
+
+void watch_end(struct watch *w)
+{
+	if (w->event)
+		event_free(w->event);
+	w->event = NULL;
+	w->armed = 0;
+}
+
+/* ---- signals ---- */
+
+static void on_signal(evutil_socket_t signo, short what, void *arg)
+{
+	struct on_signal *s = arg;
+
+	(void)what;
+	wake_up(s->loop);
+	s->fn(s->arg, (int)signo);
+}
+
+int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
+	void *arg, struct err *e)
+{
+	struct on_signal *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return err_set(e, ERR_LIMIT, "no memory for a signal handler");
+	s->loop = l;
+	s->fn = fn;
+	s->arg = arg;
+	s->next = l->signals;
+	if (event_assign(&s->ev, l->base, signo, EV_SIGNAL | EV_PERSIST, on_signal, s) <
+			0 ||
+		event_add(&s->ev, NULL) < 0) {
+		free(s);
+		return err_set(e, ERR_SYS, "cannot take signal %d", signo);
+	}
+	l->signals = s;
+	return 0;
+}
+
+/* ---- life ---- */
+
+uint64_t loop_now(const struct loop *l)
+{
+	return l->now;
+}
+
+uint8_t *loop_scratch(struct loop *l, int which)
+{
+	must(which >= 0 && which < 3);
+	if (!l->scratch[which]) {
+		l->scratch[which] = aligned_alloc(64, LOOP_SCRATCH);
+		must(l->scratch[which] != NULL);
+	}
+	return l->scratch[which];
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd, (void)what;
+	l->timer_at = 0;
+	wake_up(l);
+}
+
+static struct event_base *base_new(void)
+{
+	struct event_config *cfg = event_config_new();
+	struct event_base *base = NULL;
+
+	if (!cfg)
+		return NULL;
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	return base;
+}
+
+struct loop *loop_new(struct err *e)
+{
+	struct loop *l = calloc(1, sizeof *l);
+
+	if (!l) {
+		err_set(e, ERR_LIMIT, "no memory for a loop");
+		return NULL;
+	}
+	list_init(&l->later);
+	pthread_mutex_init(&l->lock, NULL);
+	l->posts_end = &l->posts;
+	l->now = clock_mono();
+	l->base = base_new();
+	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!l->base || l->wake < 0) {
+		err_sys(e, "make an event loop");
+		if (l->base)
+			event_base_free(l->base);
+		free(l);
+		return NULL;
+	}
+	event_assign(&l->wake_ev, l->base, l->wake, EV_READ | EV_PERSIST, on_wake, l);
+	event_add(&l->wake_ev, NULL);
+	event_assign(&l->timer_ev, l->base, -1, 0, on_timer, l);
+	return l;
+}
+
+void loop_free(struct loop *l)
+{
+	for (struct post *p = take_posts(l), *next; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	for (struct on_signal *s = l->signals, *next; s; s = next) {
+		next = s->next;
+		event_del(&s->ev);
+		free(s);
+	}
+	event_del(&l->wake_ev);
+	event_del(&l->timer_ev);
+	close(l->wake);
+	event_base_free(l->base);
+	for (size_t i = 0; i < countof(l->scratch); i++)
+		free(l->scratch[i]);
+	free(l->heap);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+/* Makes the wait end when the first timer is due. */
+static void set_timer(struct loop *l)
+{
+	uint64_t when = l->ntimers ? l->heap[1]->when : 0;
+	struct timeval tv;
+	uint64_t ns;
+
+	if (when == l->timer_at)
+		return;
+	if (!when || (l->timer_at && l->timer_at < when))
+		return; /* it wakes up early, once, and finds nothing due */
+	l->timer_at = when;
+	ns = when > l->now ? when - l->now + NS_PER_US - 1 : 0;
+	tv.tv_sec = (time_t)(ns / NS_PER_S);
+	tv.tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US);
+	event_add(&l->timer_ev, &tv);
+}
+
+int loop_run(struct loop *l, struct err *e)
+{
+	l->stopping = false;
+	l->now = clock_mono();
+	while (!l->stopping) {
+		int how = EVLOOP_ONCE;
+
+		run_timers(l);
+		run_later(l);
+		if (l->stopping)
+			break;
+		set_timer(l);
+		if (!list_is_empty(&l->later))
+			how |= EVLOOP_NONBLOCK;
+		l->stale = true;
+		if (event_base_loop(l->base, how) < 0)
+			return err_sys(e, "wait for events");
+		wake_up(l);
+	}
+	return 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/conn.h"
+
+#include "net/transport.h"
+
+void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops)
+{
+	c->magic = CONN_MAGIC;
+	c->loop = l;
+	c->ops = ops;
+}
+
+void conn_pause(struct conn *c)
+{
+	c->is_paused = true;
+	c->ops->read(c, false);
+}
+
+void conn_resume(struct conn *c)
+{
+	c->is_paused = false;
+	c->ops->read(c, true);
+}
+
+void conn_use(struct conn *c, const struct conn_user *user, void *arg)
+{
+	c->user = user;
+	c->arg = arg;
+	conn_resume(c);
+}
+
+void conn_shutdown(struct conn *c)
+{
+	if (c->is_shut)
+		return;
+	c->is_shut = true;
+	c->ops->shutdown(c);
+}
+
+static void leave(struct conn *c, int how)
+{
+	must(c->magic == CONN_MAGIC);
+	c->user = &conn_nobody;
+	c->arg = NULL;
+	c->ops->close(c, how);
+}
+
+void conn_end(struct conn *c)
+{
+	leave(c, CONN_CLOSE_NOW);
+}
+
+void conn_finish(struct conn *c)
+{
+	leave(c, CONN_CLOSE_FINISH);
+}
+
+void conn_abort(struct conn *c)
+{
+	leave(c, CONN_CLOSE_ABORT);
+}
+
+static size_t nobody_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)c, (void)arg, (void)p;
+	return n; /* what comes after the user has left is thrown away */
+}
+
+static void nobody_gone(struct conn *c, void *arg, const struct err *e)
+{
+	(void)c, (void)arg, (void)e;
+}
+
+const struct conn_user conn_nobody = {.on_in = nobody_in, .on_gone = nobody_gone};

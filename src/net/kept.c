@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/transport.h"
+
+static size_t show(struct conn *c, const uint8_t *p, size_t n)
+{
+	size_t used = c->user->on_in(c, c->arg, p, n);
+
+	return used > n ? n : used;
+}
+
+/* Nothing is kept: the user sees the reader's own memory. */
+static void in_fresh(struct kept *k, struct conn *c, const uint8_t *p, size_t n)
+{
+	const struct conn_user *user = c->user;
+	size_t used = show(c, p, n);
+
+	if (conn_is_left(c) || used == n)
+		return;
+	(void)buf_add(&k->bytes, p + used, n - used);
+	if (c->user != user && !c->is_paused)
+		c->ops->read(c, true); /* the new one wants to see them */
+}
+
+void kept_again(struct kept *k, struct conn *c)
+{
+	struct slice s = buf_slice(&k->bytes);
+	struct buf held = k->bytes;
+	size_t used;
+
+	if (!s.n || c->is_paused)
+		return;
+	/* the user may leave and come back with another: what is shown must stay put */
+	used = show(c, (const uint8_t *)s.p, s.n);
+	if (conn_is_left(c))
+		used = s.n;
+	must(held.p == k->bytes.p);
+	buf_take(&k->bytes, used);
+}
+
+void kept_in(struct kept *k, struct conn *c, const uint8_t *p, size_t n)
+{
+	if (!kept_len(k) && !c->is_paused) {
+		in_fresh(k, c, p, n);
+		return;
+	}
+	if (buf_add(&k->bytes, p, n) == 0)
+		kept_again(k, c);
+}
+
+void kept_fini(struct kept *k)
+{
+	buf_fini(&k->bytes);
+}

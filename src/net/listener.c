@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/tcp.h"
+
+struct listener {
+	struct watch watch;
+	struct timer rest; /* out of fds: accepting pauses */
+	struct addr addr;
+	listener_fn *fn;
+	void *arg;
+};
+
+#define ACCEPT_BATCH 32
+#define REST         (100 * NS_PER_MS)
+
+static bool is_shortage(int sys)
+{
+	return sys == EMFILE || sys == ENFILE || sys == ENOBUFS || sys == ENOMEM;
+}
+
+static void on_rest(struct timer *t)
+{
+	struct listener *ln = container_of(t, struct listener, rest);
+
+	(void)watch_set(&ln->watch, WATCH_IN);
+}
+
+static bool accept_one(struct listener *ln)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+	struct addr peer = {0};
+	struct err e;
+	int fd = accept4(
+		ln->watch.fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		addr_from_sock((struct sockaddr *)&ss, &peer);
+		ln->fn(ln->arg, fd, &peer);
+		return true;
+	}
+	if (is_shortage(errno)) {
+		err_sys(&e, "accept");
+		log_error("net", "cannot accept connections", LE(&e));
+		(void)watch_set(&ln->watch, 0);
+		timer_set(&ln->rest, REST);
+	}
+	return errno == ECONNABORTED || errno == EINTR;
+}
+
+static void on_watch(struct watch *w, int what)
+{
+	struct listener *ln = container_of(w, struct listener, watch);
+
+	(void)what;
+	for (int i = 0; i < ACCEPT_BATCH && accept_one(ln); i++)
+		;
+}
+
+static int bind_at(int fd, const struct addr *at, const struct listener_opts *o)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sock(at, &ss);
+	const int on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return -1;
+	if (o && o->reuse_port &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+		return -1;
+	if (bind(fd, (struct sockaddr *)&ss, n) < 0)
+		return -1;
+	return listen(fd, o && o->backlog ? o->backlog : SOMAXCONN);
+}
+
+struct listener *listener_new(struct loop *l, const struct addr *at,
+	const struct listener_opts *o, listener_fn *fn, void *arg, struct err *e)
+{
+	struct listener *ln = calloc(1, sizeof *ln);
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+	char text[ADDR_TEXT];
+	int fd;
+
+	if (!ln) {
+		err_set(e, ERR_LIMIT, "no memory for a listener");
+		return NULL;
+	}
+	fd = socket(at->ip.family == 6 ? AF_INET6 : AF_INET,
+		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind_at(fd, at, o) < 0) {
+		err_sys(e, "listen on %s", addr_text(at, text));
+		if (fd >= 0)
+			close(fd);
+		free(ln);
+		return NULL;
+	}
+	ln->fn = fn;
+	ln->arg = arg;
+	ln->addr = *at;
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
+		addr_from_sock((struct sockaddr *)&ss, &ln->addr);
+	timer_init(&ln->rest, l, on_rest);
+	watch_init(&ln->watch, l, fd, on_watch);
+	(void)watch_set(&ln->watch, WATCH_IN);
+	return ln;
+}
+
+const struct addr *listener_addr(const struct listener *ln)
+{
+	return &ln->addr;
+}
+
+void listener_free(struct listener *ln)
+{
+	if (!ln)
+		return;
+	timer_clear(&ln->rest);
+	watch_end(&ln->watch);
+	close(ln->watch.fd);
+	free(ln);
+}

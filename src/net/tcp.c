@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/transport.h"
+
+enum tcp_at {
+	TCP_CONNECTING,
+	TCP_OPEN,
+	TCP_LINGER, /* the user has finished: flush, FIN, wait for the peer's */
+	TCP_DEAD,   /* closed; freed at the end of the turn */
+};
+
+struct tcp {
+	struct conn conn; /* first */
+	enum tcp_at at;
+	int fd;
+	struct watch watch;
+	struct later later; /* flush, show what is kept, tell eof, free */
+	struct timer timer; /* connecting, lingering */
+	struct kept in;
+	struct buf out;
+	bool was_high; /* on_room is owed */
+	bool blocked;  /* the socket took no more: wait for WATCH_OUT */
+	bool fin_sent;
+	bool show_kept;   /* the user wants to see what is kept, or eof */
+	bool eof_pending; /* the peer's FIN came and has not been told */
+	uint64_t connect_timeout;
+	struct addr to;
+};
+
+/* What one wake-up may read before others have their turn. */
+#define READ_BUDGET ((size_t)512 * 1024)
+/* Writes of this size leave at once, from the caller's memory. */
+#define WRITE_NOW   ((size_t)16 * 1024)
+
+static struct tcp *tcp_of(struct conn *c)
+{
+	must(c && c->magic == CONN_MAGIC);
+	return (struct tcp *)c;
+}
+
+static void tcp_close(struct tcp *t)
+{
+	if (t->at == TCP_DEAD)
+		return;
+	t->at = TCP_DEAD;
+	timer_clear(&t->timer);
+	watch_end(&t->watch);
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	loop_later(t->conn.loop, &t->later);
+}
+
+static void tcp_gone(struct tcp *t, const struct err *e)
+{
+	struct err ok = {.code = ERR_NONE};
+	const struct conn_user *user = t->conn.user;
+
+	if (t->at == TCP_DEAD)
+		return;
+	tcp_close(t);
+	t->conn.user = &conn_nobody;
+	if (user && user->on_gone)
+		user->on_gone(&t->conn, t->conn.arg, e ? e : &ok);
+}
+
+static void gone_errno(struct tcp *t, const char *doing)
+{
+	char text[ADDR_TEXT];
+	struct err e;
+
+	err_sys(&e, "%s %s", doing,
+		addr_text(t->to.port ? &t->to : &t->conn.peer, text));
+	tcp_gone(t, &e);
+}
+
+/* ---- what to wait for ---- */
+
+static bool wants_in(const struct tcp *t)
+{
+	if (t->at == TCP_LINGER)
+		return true;
+	return t->at == TCP_OPEN && t->conn.user && !t->conn.is_paused &&
+	       !t->conn.is_eof && !t->eof_pending && kept_len(&t->in) < CONN_HELD;
+}
+
+static void rewatch(struct tcp *t)
+{
+	if (t->at == TCP_DEAD)
+		return;
+	if (watch_set(&t->watch,
+		    (wants_in(t) ? WATCH_IN : 0) |
+			    (t->blocked || t->at == TCP_CONNECTING ? WATCH_OUT : 0)) <
+		0)
+		gone_errno(t, "watch");
+}
+
+/* ---- out ---- */
+
+static void told_room(struct tcp *t)
+{
+	if (!t->was_high || buf_len(&t->out) > CONN_LOW)
+		return;
+	t->was_high = false;
+	if (t->conn.user && t->conn.user->on_room)
+		t->conn.user->on_room(&t->conn, t->conn.arg);
+}
+
+static void ended_both_ways(struct tcp *t)
+{
+	if (t->fin_sent && t->conn.is_eof && t->at != TCP_DEAD)
+		tcp_gone(t, NULL);
+}
+
+static void send_fin(struct tcp *t)
+{
+	if (t->fin_sent || buf_len(&t->out) || t->at == TCP_CONNECTING)
+		return;
+	t->fin_sent = true;
+	if (shutdown(t->fd, SHUT_WR) < 0 && errno != ENOTCONN) {
+		gone_errno(t, "shut down");
+		return;
+	}
+	ended_both_ways(t);
+}
+
+/* Writes now what the socket takes; returns how much, or -1 after tcp_gone(). */
+static ssize_t send_now(struct tcp *t, const uint8_t *p, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(t->fd, p, n, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		sent = 0;
+	if (sent < 0) {
+		gone_errno(t, "write to");
+		return -1;
+	}
+	t->conn.bytes_out += (size_t)sent;
+	t->blocked = (size_t)sent < n;
+	return sent;
+}
+
+static void tcp_flush(struct conn *c)
+{
+	struct tcp *t = tcp_of(c);
+	struct slice s = buf_slice(&t->out);
+	ssize_t sent;
+
+	if (t->at == TCP_DEAD || t->at == TCP_CONNECTING || t->blocked)
+		return;
+	if (s.n) {
+		sent = send_now(t, (const uint8_t *)s.p, s.n);
+		if (sent < 0)
+			return;
+		buf_take(&t->out, (size_t)sent);
+	}
+	if (t->conn.is_shut)
+		send_fin(t);
+	if (t->at == TCP_DEAD)
+		return;
+	rewatch(t);
+	told_room(t);
+}
+
+static void tcp_write(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct tcp *t = tcp_of(c);
+	ssize_t sent = 0;
+
+	if (t->at == TCP_DEAD || t->conn.is_shut || n == 0)
+		return;
+	if (n >= WRITE_NOW && !buf_len(&t->out) && t->at == TCP_OPEN && !t->blocked) {
+		sent = send_now(t, p, n);
+		if (sent < 0)
+			return;
+		if (t->blocked)
+			rewatch(t);
+	}
+	if ((size_t)sent == n)
+		return;
+	if (buf_add(&t->out, p + sent, n - (size_t)sent) < 0) {
+		errno = ENOMEM;
+		gone_errno(t, "write to");
+		return;
+	}
+	if (buf_len(&t->out) > CONN_HIGH)
+		t->was_high = true;
+	if (!t->blocked)
+		loop_later(c->loop, &t->later);
+}
+
+static size_t tcp_backlog(const struct conn *c)
+{
+	return buf_len(&((const struct tcp *)c)->out);
+}
+
+/* ---- in ---- */
+
+static void tell_eof(struct tcp *t)
+{
+	t->eof_pending = false;
+	t->conn.is_eof = true;
+	if (t->conn.user && t->conn.user->on_eof)
+		t->conn.user->on_eof(&t->conn, t->conn.arg);
+	if (t->at != TCP_DEAD)
+		ended_both_ways(t);
+}
+
+static void got_eof(struct tcp *t)
+{
+	t->eof_pending = true;
+	if (t->at == TCP_LINGER ||
+		(t->conn.user && !t->conn.is_paused && !t->show_kept))
+		tell_eof(t);
+	rewatch(t);
+}
+
+/* One read; false when there is no more to read now. */
+static bool read_some(struct tcp *t, size_t *budget)
+{
+	uint8_t *p = loop_scratch(t->conn.loop, 0);
+	size_t max = LOOP_SCRATCH / 2;
+	ssize_t n;
+
+	do
+		n = recv(t->fd, p, max, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return false;
+	if (n < 0) {
+		gone_errno(t, "read from");
+		return false;
+	}
+	if (n == 0) {
+		got_eof(t);
+		return false;
+	}
+	t->conn.bytes_in += (size_t)n;
+	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
+	if (t->at != TCP_LINGER)
+		kept_in(&t->in, &t->conn, p, (size_t)n);
+	return (size_t)n == max && *budget > 0;
+}
+
+static void tcp_readable(struct tcp *t)
+{
+	size_t budget = READ_BUDGET;
+
+	while (wants_in(t) && read_some(t, &budget))
+		;
+	rewatch(t);
+}
+
+/* ---- events ---- */
+
+static void tcp_opened(struct tcp *t)
+{
+	t->at = TCP_OPEN;
+	timer_clear(&t->timer);
+	t->conn.is_open = true;
+	if (t->conn.user && t->conn.user->on_open)
+		t->conn.user->on_open(&t->conn, t->conn.arg);
+	if (t->at != TCP_DEAD) {
+		loop_later(t->conn.loop, &t->later);
+		rewatch(t);
+	}
+}
+
+static void local_addr(struct tcp *t)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+
+	if (getsockname(t->fd, (struct sockaddr *)&ss, &n) == 0)
+		addr_from_sock((struct sockaddr *)&ss, &t->conn.local);
+}
+
+static void connected(struct tcp *t)
+{
+	int sys = 0;
+	socklen_t n = sizeof sys;
+
+	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &sys, &n) < 0)
+		sys = errno;
+	if (sys) {
+		errno = sys;
+		gone_errno(t, "connect");
+		return;
+	}
+	local_addr(t);
+	tcp_opened(t);
+}
+
+static void on_watch(struct watch *w, int what)
+{
+	struct tcp *t = container_of(w, struct tcp, watch);
+
+	if (t->at == TCP_CONNECTING) {
+		connected(t);
+		return;
+	}
+	if (what & WATCH_OUT) {
+		t->blocked = false;
+		tcp_flush(&t->conn);
+	}
+	if ((what & WATCH_IN) && t->at != TCP_DEAD)
+		tcp_readable(t);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct tcp *t = container_of(timer, struct tcp, timer);
+	char text[ADDR_TEXT];
+	struct err e;
+
+	if (t->at == TCP_LINGER) {
+		tcp_close(t);
+		return;
+	}
+	err_set(&e, ERR_TIMEOUT, "connect %s: no answer within %llu ms",
+		addr_text(&t->to, text),
+		(unsigned long long)(t->connect_timeout / NS_PER_MS));
+	tcp_gone(t, &e);
+}
+
+static void tcp_free(struct tcp *t)
+{
+	later_clear(&t->later);
+	kept_fini(&t->in);
+	buf_fini(&t->out);
+	t->conn.magic = 0;
+	free(t);
+}
+
+static void on_later(struct later *d)
+{
+	struct tcp *t = container_of(d, struct tcp, later);
+
+	if (t->at == TCP_DEAD) {
+		tcp_free(t);
+		return;
+	}
+	if (t->show_kept) {
+		t->show_kept = false;
+		if (t->conn.user && t->conn.is_open)
+			kept_again(&t->in, &t->conn);
+		if (t->eof_pending && t->at == TCP_OPEN && !t->conn.is_paused &&
+			!t->show_kept)
+			tell_eof(t);
+	}
+	if (t->at != TCP_DEAD)
+		tcp_flush(&t->conn);
+	if (t->at != TCP_DEAD)
+		rewatch(t);
+}
+
+/* ---- the rest of the operations ---- */
+
+static void tcp_read(struct conn *c, bool on)
+{
+	struct tcp *t = tcp_of(c);
+
+	if (t->at == TCP_DEAD)
+		return;
+	if (on) {
+		t->show_kept = true;
+		loop_later(c->loop, &t->later);
+	}
+	if (t->at == TCP_OPEN)
+		rewatch(t);
+}
+
+static void tcp_shutdown(struct conn *c)
+{
+	loop_later(c->loop, &tcp_of(c)->later);
+}
+
+static void tcp_finish(struct tcp *t)
+{
+	t->at = TCP_LINGER;
+	kept_fini(&t->in);
+	t->conn.is_shut = true;
+	timer_set(&t->timer, CONN_LINGER);
+	loop_later(t->conn.loop, &t->later);
+	if (t->eof_pending)
+		t->conn.is_eof = true;
+	ended_both_ways(t);
+	rewatch(t);
+}
+
+static void tcp_end(struct conn *c, int how)
+{
+	static const struct linger hard = {.l_onoff = 1};
+	struct tcp *t = tcp_of(c);
+
+	if (t->at == TCP_DEAD)
+		return;
+	if (how == CONN_CLOSE_FINISH && t->at == TCP_OPEN) {
+		tcp_finish(t);
+		return;
+	}
+	if (how == CONN_CLOSE_ABORT)
+		(void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	tcp_close(t);
+}
+
+static const struct conn_ops tcp_ops = {.write = tcp_write,
+	.flush = tcp_flush,
+	.backlog = tcp_backlog,
+	.read = tcp_read,
+	.shutdown = tcp_shutdown,
+	.close = tcp_end};
+
+/* ---- making one ---- */
+
+static void set_int(int fd, int level, int name, int value)
+{
+	/* a socket that cannot be tuned still carries bytes */
+	(void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static void tune(int fd, const struct tcp_opts *o)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (o && o->keepalive) {
+		uint64_t s = (o->keepalive + NS_PER_S - 1) / NS_PER_S;
+
+		set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+		set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)s);
+		set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)s);
+	}
+	if (o && o->user_timeout)
+		set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+			(int)(o->user_timeout / NS_PER_MS));
+}
+
+static struct tcp *tcp_new(struct loop *l, int fd, struct err *e)
+{
+	struct tcp *t = calloc(1, sizeof *t);
+
+	if (!t) {
+		err_set(e, ERR_LIMIT, "no memory for a connection");
+		return NULL;
+	}
+	conn_init(&t->conn, l, &tcp_ops);
+	t->fd = fd;
+	watch_init(&t->watch, l, fd, on_watch);
+	later_init(&t->later, on_later);
+	timer_init(&t->timer, l, on_timer);
+	return t;
+}
+
+struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct err *e)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+	struct tcp *t = tcp_new(l, fd, e);
+
+	if (!t) {
+		close(fd);
+		return NULL;
+	}
+	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	tune(fd, o);
+	t->at = TCP_OPEN;
+	t->conn.is_open = true;
+	if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0)
+		addr_from_sock((struct sockaddr *)&ss, &t->conn.peer);
+	local_addr(t);
+	return &t->conn;
+}
+
+struct conn *tcp_dial(
+	struct loop *l, const struct addr *to, const struct tcp_opts *o, struct err *e)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sock(to, &ss);
+	char text[ADDR_TEXT];
+	struct tcp *t;
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0) {
+		err_sys(e, "connect %s", addr_text(to, text));
+		return NULL;
+	}
+	t = tcp_new(l, fd, e);
+	if (!t) {
+		close(fd);
+		return NULL;
+	}
+	tune(fd, o);
+	t->to = t->conn.peer = *to;
+	t->connect_timeout = o ? o->connect_timeout : 0;
+	t->at = TCP_CONNECTING;
+	if (connect(fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS) {
+		err_sys(e, "connect %s", addr_text(to, text));
+		tcp_close(t);
+		return NULL;
+	}
+	if (t->connect_timeout)
+		timer_set(&t->timer, t->connect_timeout);
+	rewatch(t);
+	return &t->conn;
+}
+
+int tcp_original_dst(const struct conn *c, struct addr *out)
+{
+	const struct tcp *t = (const struct tcp *)c;
+	const int option = 80; /* SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST */
+	struct sockaddr_storage ss = {0};
+	socklen_t n = sizeof ss;
+	bool v4 = c->peer.ip.family == 4;
+
+	must(c->ops == &tcp_ops);
+	if (getsockopt(t->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, option, &ss, &n) < 0)
+		return -1;
+	return addr_from_sock((struct sockaddr *)&ss, out) && !addr_eq(out, &c->local)
+		       ? 0
+		       : -1;
+}

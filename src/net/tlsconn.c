@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/tlsconn.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "net/transport.h"
+
+enum tlsconn_at { TLS_SHAKING, TLS_OPEN, TLS_DEAD };
+
+struct tlsconn {
+	struct conn conn; /* first */
+	enum tlsconn_at at;
+	struct conn *below; /* NULL once it is gone or ended */
+	struct tls *tls;
+	struct later later; /* seal what was written; show what is kept; free */
+	struct timer timer; /* the handshake's */
+	uint64_t timeout;
+	struct kept in;
+	struct buf out; /* plaintext, to be sealed at the end of the turn */
+	bool close_sent, eof_pending, show_kept, was_high;
+	bool is_client, begun;
+};
+
+static const struct conn_ops tlsconn_ops;
+
+static struct tlsconn *tls_of(struct conn *c)
+{
+	must(c && c->magic == CONN_MAGIC && c->ops == &tlsconn_ops);
+	return (struct tlsconn *)c;
+}
+
+static void tls_dead(struct tlsconn *t)
+{
+	t->at = TLS_DEAD;
+	timer_clear(&t->timer);
+	loop_later(t->conn.loop, &t->later);
+}
+
+static void tls_gone(struct tlsconn *t, const struct err *e)
+{
+	struct err ok = {.code = ERR_NONE};
+	const struct conn_user *user = t->conn.user;
+
+	if (t->at == TLS_DEAD)
+		return;
+	tls_dead(t);
+	t->conn.user = &conn_nobody;
+	if (user && user->on_gone)
+		user->on_gone(&t->conn, t->conn.arg, e ? e : &ok);
+}
+
+/* The session is broken: what is to be said to the peer (an alert) still leaves. */
+static void tls_fail(struct tlsconn *t, const struct err *e)
+{
+	struct err why = *e;
+
+	if (t->below)
+		conn_finish(t->below);
+	t->below = NULL;
+	tls_gone(t, &why);
+}
+
+/* ---- out ---- */
+
+/* Seals straight into the loop's second scratch, a piece at a time. */
+#define SEAL_PIECE (4 * (size_t)TLS_RECORD_MAX)
+
+static void seal(struct tlsconn *t, const uint8_t *p, size_t n)
+{
+	uint8_t *to = loop_scratch(t->conn.loop, 1);
+
+	while (n > 0 && t->below) {
+		size_t piece = n < SEAL_PIECE ? n : SEAL_PIECE;
+		size_t sealed = tls_seal(t->tls, to, p, piece);
+
+		conn_write(t->below, to, sealed);
+		p += piece;
+		n -= piece;
+	}
+}
+
+static void send_close(struct tlsconn *t)
+{
+	uint8_t close_notify[TLS_RECORD_EXTRA + 2];
+
+	if (t->close_sent || !t->below || t->at != TLS_OPEN || buf_len(&t->out))
+		return;
+	t->close_sent = true;
+	conn_write(t->below, close_notify, tls_seal_close(t->tls, close_notify));
+	conn_shutdown(t->below);
+}
+
+static void tlsconn_flush(struct conn *c)
+{
+	struct tlsconn *t = tls_of(c);
+	struct slice s = buf_slice(&t->out);
+
+	if (t->at != TLS_OPEN || !t->below)
+		return;
+	if (s.n) {
+		t->conn.bytes_out += s.n;
+		seal(t, (const uint8_t *)s.p, s.n);
+		buf_take(&t->out, buf_len(&t->out));
+	}
+	if (t->conn.is_shut)
+		send_close(t);
+	if (t->below)
+		conn_flush(t->below);
+}
+
+#define SEAL_NOW ((size_t)16 * 1024)
+
+static void tlsconn_write(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct tlsconn *t = tls_of(c);
+
+	if (t->at == TLS_DEAD || c->is_shut || !n)
+		return;
+	if (n >= SEAL_NOW && t->at == TLS_OPEN && !buf_len(&t->out)) {
+		t->conn.bytes_out += n;
+		seal(t, p, n);
+	} else if (buf_add(&t->out, p, n) < 0) {
+		struct err e;
+
+		err_set(&e, ERR_LIMIT, "no memory to send");
+		tls_fail(t, &e);
+		return;
+	} else {
+		loop_later(c->loop, &t->later);
+	}
+	if (conn_backlog(c) > CONN_HIGH)
+		t->was_high = true;
+}
+
+static size_t tlsconn_backlog(const struct conn *c)
+{
+	const struct tlsconn *t = (const struct tlsconn *)c;
+
+	return buf_len(&t->out) + (t->below ? conn_backlog(t->below) : 0);
+}
+
+/* ---- in: records ---- */
+
+static void tell_eof(struct tlsconn *t)
+{
+	t->eof_pending = false;
+	t->conn.is_eof = true;
+	if (t->conn.user && t->conn.user->on_eof)
+		t->conn.user->on_eof(&t->conn, t->conn.arg);
+	if (t->at != TLS_DEAD && t->close_sent && t->below) {
+		conn_finish(t->below);
+		t->below = NULL;
+		tls_gone(t, NULL);
+	}
+}
+
+static void got_eof(struct tlsconn *t)
+{
+	if (t->conn.is_eof || t->eof_pending)
+		return;
+	t->eof_pending = true;
+	if (t->conn.user && !t->conn.is_paused && !t->show_kept)
+		tell_eof(t);
+}
+
+static void reply(struct tlsconn *t)
+{
+	struct buf b = BUF_INIT;
+
+	if (tls_reply(t->tls, &b) == 0 && t->below)
+		conn_write(t->below, buf_slice(&b).p, buf_len(&b));
+	buf_fini(&b);
+}
+
+/* Opens one record; returns the bytes it took, 0 when there is none to open now. */
+static size_t open_one(struct tlsconn *t, uint8_t *p, size_t n)
+{
+	struct tls_piece piece;
+	struct err e;
+
+	if (tls_open(t->tls, p, n, &piece, &e) < 0) {
+		tls_fail(t, &e);
+		return 0;
+	}
+	if (piece.must_send)
+		reply(t);
+	if (piece.kind == TLS_DATA && piece.n) {
+		t->conn.bytes_in += piece.n;
+		kept_in(&t->in, &t->conn, piece.p, piece.n);
+	} else if (piece.kind == TLS_EOF) {
+		got_eof(t);
+	}
+	return piece.kind == TLS_PART ? 0 : piece.used;
+}
+
+static bool wants_in(const struct tlsconn *t)
+{
+	return t->at == TLS_OPEN && t->below && !t->conn.is_paused && t->conn.user &&
+	       kept_len(&t->in) < CONN_HELD;
+}
+
+/*
+ * Records are opened where they lie: the bytes shown by the conn below are its own
+ * (scratch, or what it kept), nobody else reads them again.
+ */
+static size_t open_records(struct tlsconn *t, uint8_t *p, size_t n)
+{
+	size_t used = 0, one;
+
+	while (wants_in(t) && used < n) {
+		one = open_one(t, p + used, n - used);
+		if (!one)
+			break;
+		used += one;
+	}
+	if (t->at == TLS_OPEN && t->below && !wants_in(t))
+		conn_pause(t->below);
+	return used;
+}
+
+/* ---- in: the handshake ---- */
+
+static void shaken(struct tlsconn *t)
+{
+	t->at = TLS_OPEN;
+	timer_clear(&t->timer);
+	t->conn.is_open = true;
+	if (t->conn.user && t->conn.user->on_open)
+		t->conn.user->on_open(&t->conn, t->conn.arg);
+	if (t->at == TLS_OPEN && (buf_len(&t->out) || t->conn.is_shut))
+		loop_later(t->conn.loop, &t->later);
+}
+
+static size_t shake(struct tlsconn *t, const uint8_t *p, size_t n)
+{
+	struct buf out = BUF_INIT;
+	size_t used = 0;
+	struct err e;
+	int r = tls_handshake(t->tls, p, n, &used, &out, &e);
+
+	t->begun = true;
+	if (buf_len(&out))
+		conn_write(t->below, buf_slice(&out).p, buf_len(&out));
+	buf_fini(&out);
+	if (r < 0)
+		tls_fail(t, &e);
+	else if (r > 0)
+		shaken(t);
+	return used;
+}
+
+static size_t below_in(struct conn *below, void *arg, const uint8_t *p, size_t n)
+{
+	struct tlsconn *t = arg;
+	size_t used = 0;
+
+	(void)below;
+	if (t->at == TLS_SHAKING)
+		used = shake(t, p, n);
+	if (t->at == TLS_OPEN)
+		used += open_records(t, (uint8_t *)p + used, n - used);
+	return used;
+}
+
+static void begin(struct tlsconn *t)
+{
+	t->conn.local = t->below->local;
+	t->conn.peer = t->below->peer;
+	if (t->timeout)
+		timer_set(&t->timer, t->timeout);
+	if (t->is_client && !t->begun)
+		(void)shake(t, NULL, 0);
+}
+
+static void below_open(struct conn *below, void *arg)
+{
+	(void)below;
+	begin(arg);
+}
+
+static void below_room(struct conn *below, void *arg)
+{
+	struct tlsconn *t = arg;
+
+	(void)below;
+	if (!t->was_high || conn_backlog(&t->conn) > CONN_LOW)
+		return;
+	t->was_high = false;
+	if (t->conn.user && t->conn.user->on_room)
+		t->conn.user->on_room(&t->conn, t->conn.arg);
+}
+
+/* FIN without close_notify: in order for a proxy, which passes it on as it came. */
+static void below_eof(struct conn *below, void *arg)
+{
+	struct tlsconn *t = arg;
+	struct err e;
+
+	(void)below;
+	if (t->at == TLS_SHAKING) {
+		err_set(&e, ERR_CLOSED, "closed by the peer during the TLS handshake");
+		tls_fail(t, &e);
+	} else if (t->at == TLS_OPEN) {
+		got_eof(t);
+	}
+}
+
+static void below_gone(struct conn *below, void *arg, const struct err *e)
+{
+	struct tlsconn *t = arg;
+	struct err why = *e;
+
+	(void)below;
+	t->below = NULL;
+	if (t->at == TLS_SHAKING && why.code == ERR_NONE)
+		err_set(&why, ERR_CLOSED, "closed during the TLS handshake");
+	tls_gone(t, &why);
+}
+
+static const struct conn_user below_user = {.on_open = below_open,
+	.on_in = below_in,
+	.on_room = below_room,
+	.on_eof = below_eof,
+	.on_gone = below_gone};
+
+/* ---- operations ---- */
+
+static void on_timer(struct timer *timer)
+{
+	struct tlsconn *t = container_of(timer, struct tlsconn, timer);
+	struct err e;
+
+	err_set(&e, ERR_TIMEOUT, "the TLS handshake took longer than %llu ms",
+		(unsigned long long)(t->timeout / NS_PER_MS));
+	if (t->below)
+		conn_end(t->below);
+	t->below = NULL;
+	tls_gone(t, &e);
+}
+
+static void tlsconn_free(struct tlsconn *t)
+{
+	later_clear(&t->later);
+	kept_fini(&t->in);
+	buf_fini(&t->out);
+	tls_free(t->tls);
+	t->conn.magic = 0;
+	free(t);
+}
+
+static void show_again(struct tlsconn *t)
+{
+	t->show_kept = false;
+	if (t->conn.is_paused || t->at != TLS_OPEN || !t->conn.user)
+		return;
+	kept_again(&t->in, &t->conn);
+	if (t->at == TLS_OPEN && t->eof_pending && !t->conn.is_paused && !t->show_kept)
+		tell_eof(t);
+	if (t->below && wants_in(t))
+		conn_resume(t->below);
+}
+
+static void on_later(struct later *d)
+{
+	struct tlsconn *t = container_of(d, struct tlsconn, later);
+
+	if (t->at == TLS_DEAD) {
+		tlsconn_free(t);
+		return;
+	}
+	if (t->show_kept)
+		show_again(t);
+	if (t->at == TLS_OPEN)
+		tlsconn_flush(&t->conn);
+}
+
+static void tlsconn_read(struct conn *c, bool on)
+{
+	struct tlsconn *t = tls_of(c);
+
+	if (t->at == TLS_DEAD || !t->below)
+		return;
+	if (!on) {
+		if (t->at == TLS_OPEN)
+			conn_pause(t->below);
+		return;
+	}
+	t->show_kept = true;
+	loop_later(c->loop, &t->later);
+}
+
+static void tlsconn_shutdown(struct conn *c)
+{
+	loop_later(c->loop, &tls_of(c)->later);
+}
+
+static void tlsconn_close(struct conn *c, int how)
+{
+	struct tlsconn *t = tls_of(c);
+
+	if (t->at == TLS_DEAD)
+		return;
+	if (t->below && how == CONN_CLOSE_FINISH && t->at == TLS_OPEN) {
+		tlsconn_flush(c);
+		send_close(t);
+	}
+	if (t->below) {
+		if (how == CONN_CLOSE_FINISH)
+			conn_finish(t->below);
+		else if (how == CONN_CLOSE_ABORT)
+			conn_abort(t->below);
+		else
+			conn_end(t->below);
+	}
+	t->below = NULL;
+	tls_dead(t);
+}
+
+static const struct conn_ops tlsconn_ops = {.write = tlsconn_write,
+	.flush = tlsconn_flush,
+	.backlog = tlsconn_backlog,
+	.read = tlsconn_read,
+	.shutdown = tlsconn_shutdown,
+	.close = tlsconn_close};
+
+static struct conn *tlsconn_new(struct conn *below, struct tls *tls, bool client,
+	uint64_t timeout, struct err *e)
+{
+	struct tlsconn *t = tls ? calloc(1, sizeof *t) : NULL;
+
+	if (!t) {
+		if (tls)
+			err_set(e, ERR_LIMIT, "no memory for a TLS connection");
+		tls_free(tls);
+		conn_end(below);
+		return NULL;
+	}
+	conn_init(&t->conn, below->loop, &tlsconn_ops);
+	t->below = below;
+	t->tls = tls;
+	t->is_client = client;
+	t->timeout = timeout;
+	later_init(&t->later, on_later);
+	timer_init(&t->timer, below->loop, on_timer);
+	conn_use(below, &below_user, t);
+	if (below->is_open)
+		begin(t);
+	return &t->conn;
+}
+
+struct conn *tlsconn_client(struct conn *below, const struct tls_config *cfg,
+	uint64_t timeout, struct err *e)
+{
+	return tlsconn_new(below, tls_client(cfg, e), true, timeout, e);
+}
+
+struct conn *tlsconn_server(struct conn *below, const struct tls_config *cfg,
+	uint64_t timeout, struct err *e)
+{
+	return tlsconn_new(below, tls_server(cfg, e), false, timeout, e);
+}
+
+const struct tls *conn_tls(const struct conn *c)
+{
+	return c->ops == &tlsconn_ops ? ((const struct tlsconn *)c)->tls : NULL;
+}
+
+const struct conn *conn_base(const struct conn *c)
+{
+	while (c->ops == &tlsconn_ops && ((const struct tlsconn *)c)->below)
+		c = ((const struct tlsconn *)c)->below;
+	return c;
+}

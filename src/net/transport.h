@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+/*
+ * For those who implement struct conn (tcp.c, tlsconn.c, pipe.c), not for users.
+ *
+ * The receiving half is the same for all: bytes that the user did not consume are kept,
+ * and shown again in front of what comes next.
+ */
+#include "base/buf.h"
+#include "net/conn.h"
+
+#define CONN_MAGIC 0xc0220001u
+
+void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops);
+
+/* The user of a conn that its user has left. */
+extern const struct conn_user conn_nobody;
+
+static inline bool conn_is_left(const struct conn *c)
+{
+	return c->user == &conn_nobody;
+}
+
+/* Bytes that came and were not consumed. */
+struct kept {
+	struct buf bytes;
+};
+
+/*
+ * Shows `n` new bytes to the user (behind those kept); keeps what it leaves.  The conn
+ * may have been left by the user when this returns; its memory is still there.
+ */
+void kept_in(struct kept *k, struct conn *c, const uint8_t *p, size_t n);
+/* Shows again what is kept. */
+void kept_again(struct kept *k, struct conn *c);
+static inline size_t kept_len(const struct kept *k)
+{
+	return buf_len(&k->bytes);
+}
+void kept_fini(struct kept *k);
+
+#endif
