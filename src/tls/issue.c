@@ -281,6 +281,8 @@ static int issue(const struct issue *is, struct buf *der, struct err *e)
 	if (is->issuer && !x509_matches_key(&is->issuer->crt, is->key))
 		return err_set(
 			e, ERR_SYNTAX, "the issuer's key does not fit its certificate");
+	if (!is->issuer && !has_subject(is))
+		return err_set(e, ERR_SYNTAX, "an issuer needs a name");
 	der_init(&d);
 	if (write_extensions(&d, is, e) != 0)
 		return -1;
