@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOCAL_API_H
+#define LOCAL_API_H
+
+/*
+ * The API server of the one-machine runtime: a store, its REST view over HTTPS,
+ * admission, tokens and the controllers, in one process and on one loop.
+ *
+ * State lies in one directory: the object log, the CA, the token key, admin.conf (a
+ * kubeconfig with a client certificate that may do everything).  Service accounts may
+ * do everything too: it is a machine with a single user.
+ */
+#include "base/addr.h"
+#include "ev/dns.h"
+#include "ev/loop.h"
+#include "local/podio.h"
+#include "local/store.h"
+
+struct local_api;
+
+struct local_api_config {
+	const char *dir;           /* made when absent; mode 0700 */
+	struct addr at;            /* where to listen */
+	const char *service_cidr;  /* NULL: "10.96.0.0/16"; IPv4, /8 to /24 */
+	const char *domain;        /* cluster domain; NULL: "cluster.local" */
+	const struct podio *podio; /* borrowed; NULL: pods have no logs and no exec */
+	struct dns *dns;           /* for webhooks given by name; may be NULL */
+	/* Turns a Service's port into an address that can be dialled from here
+	 * (webhooks of type service).  NULL: the first ready endpoint of the Service is
+	 * used. */
+	const char *const *names; /* more names and addresses for the server's
+				     certificate, NULL-terminated; may be NULL */
+};
+
+struct local_api *local_api_start(
+	struct loop *l, const struct local_api_config *cfg, struct err *e);
+void local_api_stop(struct local_api *a); /* state stays on disk */
+
+struct store *local_api_store(struct local_api *a);
+const struct addr *local_api_addr(const struct local_api *a);
+const char *local_api_ca(const struct local_api *a);         /* PEM */
+const char *local_api_kubeconfig(const struct local_api *a); /* path */
+
+/* A service account token, for the kubelet's projected volumes. */
+struct token_spec {
+	const char *ns, *account;
+	const char *audience[8];   /* none: the API server's own */
+	int64_t seconds;           /* life; 0: one hour */
+	const char *pod, *pod_uid; /* bound to; NULL: not */
+};
+int local_api_token(struct local_api *a, const struct token_spec *spec, struct buf *out,
+	struct err *e);
+
+#endif
