@@ -91,12 +91,14 @@ struct source {
 
 #define STACK_MAX 24
 
+struct layer {
+	const struct filter *ops;
+	void *shared;
+};
+
 struct stack {
 	size_t count;
-	struct {
-		const struct filter *ops;
-		void *shared;
-	} layer[STACK_MAX];
+	struct layer layer[STACK_MAX];
 	const struct service *service;
 	void *service_shared;
 };
@@ -128,9 +130,14 @@ struct exch {
 	enum exch_at at;
 	size_t i;       /* the layer to run next */
 	size_t entered; /* layers whose on_request has run */
-	bool req_ended, rsp_ended, serving, head_sent;
+	size_t base;    /* where the present stack's layers begin (exch_switch) */
+	bool req_ended, rsp_ended, end_passed;
+	bool serving; /* the service has it */
+	bool head_sent;
+	const struct fields *req_trailers;
 	size_t req_credit, rsp_credit; /* granted and not yet used */
 	void *state[STACK_MAX];
+	struct layer layers[STACK_MAX]; /* those entered */
 };
 
 /* Pushes a layer below those already there.  `f` and `shared` are borrowed. */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/head.h"
+
+static int make_room(struct fields *f, struct arena *a)
+{
+	size_t cap = f->cap ? 2 * f->cap : 16;
+	struct field *v;
+
+	if (f->n < f->cap)
+		return 0;
+	if (f->n >= HTTP_FIELDS_MAX)
+		return -1;
+	v = arena_array(a, cap, sizeof *v);
+	if (!v)
+		return -1;
+	if (f->n)
+		memcpy(v, f->v, f->n * sizeof *v);
+	f->v = v;
+	f->cap = cap;
+	return 0;
+}
+
+int fields_add(struct fields *f, struct arena *a, struct slice name, struct slice value)
+{
+	if (make_room(f, a) < 0)
+		return -1;
+	f->v[f->n++] = (struct field){name, value};
+	return 0;
+}
+
+static size_t index_of(const struct fields *f, struct slice name, size_t from)
+{
+	while (from < f->n && !slice_eq(f->v[from].name, name))
+		from++;
+	return from;
+}
+
+static void remove_from(struct fields *f, struct slice name, size_t from)
+{
+	size_t to = from;
+
+	for (size_t i = from; i < f->n; i++)
+		if (!slice_eq(f->v[i].name, name))
+			f->v[to++] = f->v[i];
+	f->n = to;
+}
+
+int fields_set(struct fields *f, struct arena *a, struct slice name, struct slice value)
+{
+	size_t i = index_of(f, name, 0);
+
+	if (i == f->n)
+		return fields_add(f, a, name, value);
+	f->v[i].value = value;
+	remove_from(f, name, i + 1);
+	return 0;
+}
+
+void fields_remove(struct fields *f, struct slice name)
+{
+	size_t i = index_of(f, name, 0);
+
+	if (i < f->n)
+		remove_from(f, name, i);
+}
+
+const struct field *fields_find(const struct fields *f, struct slice name)
+{
+	size_t i = index_of(f, name, 0);
+
+	return i < f->n ? &f->v[i] : NULL;
+}
+
+struct slice fields_get(const struct fields *f, struct slice name)
+{
+	const struct field *found = fields_find(f, name);
+
+	return found ? found->value : SLICE("");
+}
+
+bool fields_is_grpc(const struct fields *f)
+{
+	static const struct slice grpc = {"application/grpc", 16};
+	struct slice type = fields_get(f, SLICE("content-type"));
+
+	if (!slice_starts(type, grpc))
+		return false;
+	return type.n == grpc.n || type.p[grpc.n] == '+' || type.p[grpc.n] == ';';
+}
