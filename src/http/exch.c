@@ -80,13 +80,6 @@ static enum flow leave(struct exch *x, size_t i)
 	return f->on_response(x, shared_at(x, i), x->state[i]);
 }
 
-static void begin_service(struct exch *x)
-{
-	x->at = EXCH_SERVICE;
-	x->serving = true;
-	x->stack->service->begin(x, x->stack->service_shared);
-}
-
 /* The request's end may have come while a filter held its head. */
 static void pass_end(struct exch *x)
 {
@@ -96,6 +89,14 @@ static void pass_end(struct exch *x)
 			x->stack->service->end(
 				x, x->stack->service_shared, x->req_trailers);
 	}
+}
+
+static void begin_service(struct exch *x)
+{
+	x->at = EXCH_SERVICE;
+	x->serving = true;
+	x->stack->service->begin(x, x->stack->service_shared);
+	pass_end(x);
 }
 
 static void send_head(struct exch *x)
@@ -140,7 +141,8 @@ static bool step(struct exch *x, enum flow f)
 	return true;
 }
 
-/* Nobody may touch `x` after it ended: each call below ends with the exchange's fate. */
+/* Nobody may touch `x` after it ended: each call below ends with the exchange's fate.
+ */
 static void run(struct exch *x)
 {
 	while (step(x, x->at == EXCH_DOWN ? enter(x, x->i) : leave(x, x->i)))
@@ -148,8 +150,8 @@ static void run(struct exch *x)
 }
 
 /*
- * It failed before a response head went up.  Filters entered are asked, lowest first, whether
- * they have an answer; without one the source is told.
+ * It failed before a response head went up.  Filters entered are asked, lowest first,
+ * whether they have an answer; without one the source is told.
  */
 static void fail_up(struct exch *x, size_t from)
 {

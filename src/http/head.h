@@ -6,9 +6,10 @@
  * Message heads as values, the same for HTTP/1 and HTTP/2.
  *
  * All text lies in the exchange's arena and is borrowed from there.  Field names are
- * lower case.  Pseudo-fields, Host, Connection and the fields it names, Keep-Alive,
- * Proxy-Connection, TE (but "trailers"), Upgrade and Transfer-Encoding are not in
- * `fields`: the codecs read and write them; what they say is in the members beside it.
+ * lower case.  Pseudo-fields, Host, Content-Length, Connection and the fields it names,
+ * Keep-Alive, Proxy-Connection, TE (but "trailers"), Upgrade and Transfer-Encoding are
+ * not in `fields`: the codecs read and write them; what they say is in the members
+ * beside it.
  */
 #include "base/arena.h"
 #include "base/slice.h"
