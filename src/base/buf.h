@@ -36,7 +36,7 @@ static inline size_t buf_len(const struct buf *b)
 /* The contents; valid until the next call on `b`. */
 static inline struct slice buf_slice(const struct buf *b)
 {
-	return (struct slice){b->p + b->at, b->end - b->at};
+	return (struct slice){b->p ? b->p + b->at : NULL, b->end - b->at};
 }
 
 /*

@@ -61,4 +61,9 @@ cJSON *node_integer(int64_t v);
 void node_append(cJSON *parent, cJSON *child);
 void node_append_key(cJSON *parent, struct slice key, cJSON *child);
 
+/* A key that `obj` has twice, borrowed from it, or NULL. */
+const char *node_repeated_key(const cJSON *obj);
+enum node_keep { KEEP_FIRST, KEEP_LAST };
+void node_drop_repeated(cJSON *obj, enum node_keep keep);
+
 #endif

@@ -226,40 +226,6 @@ static cJSON *parse_number(struct parser *ps)
 
 /* ---- objects: the last of equal keys wins ---- */
 
-struct keyed {
-	cJSON *node;
-	size_t at;
-};
-
-static int by_key_then_place(const void *a, const void *b)
-{
-	const struct keyed *x = a, *y = b;
-	int order = strcmp(x->node->string, y->node->string);
-
-	if (order)
-		return order;
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* Sorting keeps an object of many keys from costing their square. */
-static void drop_repeated_keys(cJSON *obj, size_t n)
-{
-	struct keyed *all;
-	size_t i = 0;
-
-	if (n < 2)
-		return;
-	all = calloc(n, sizeof *all);
-	must(all);
-	for (cJSON *it = obj->child; it; it = it->next, i++)
-		all[i] = (struct keyed){it, i};
-	qsort(all, n, sizeof *all, by_key_then_place);
-	for (i = 0; i + 1 < n; i++)
-		if (strcmp(all[i].node->string, all[i + 1].node->string) == 0)
-			cJSON_Delete(cJSON_DetachItemViaPointer(obj, all[i].node));
-	free(all);
-}
-
 static bool repeats_a_key(const cJSON *obj, const cJSON *added)
 {
 	for (const cJSON *it = obj->child; it != added; it = it->next)
@@ -326,7 +292,7 @@ static int parse_members(struct parser *ps, cJSON *obj)
 		more = after_member(ps, '}');
 	}
 	if (more == 0 && (repeated || n > FEW))
-		drop_repeated_keys(obj, n);
+		node_drop_repeated(obj, KEEP_LAST);
 	return more;
 }
 
@@ -413,7 +379,8 @@ static cJSON *parse_value(struct parser *ps)
 
 struct json *json_parse(struct slice text, struct err *e)
 {
-	struct parser ps = {text.p, text.p, text.p + text.n, 0, BUF_INIT, e};
+	const char *p = text.n ? text.p : "";
+	struct parser ps = {p, p, p + text.n, 0, BUF_INIT, e};
 	cJSON *n = parse_value(&ps);
 
 	skip_blanks(&ps);
