@@ -25,11 +25,8 @@ struct local_api_config {
 	const char *domain;        /* cluster domain; NULL: "cluster.local" */
 	const struct podio *podio; /* borrowed; NULL: pods have no logs and no exec */
 	struct dns *dns;           /* for webhooks given by name; may be NULL */
-	/* Turns a Service's port into an address that can be dialled from here
-	 * (webhooks of type service).  NULL: the first ready endpoint of the Service is
-	 * used. */
-	const char *const *names; /* more names and addresses for the server's
-				     certificate, NULL-terminated; may be NULL */
+	const char *const *names;  /* more names and addresses for the server's
+				      certificate, NULL-terminated; may be NULL */
 };
 
 struct local_api *local_api_start(
