@@ -13,9 +13,16 @@
 
 #define KEY_FILE_MAX 16384 /* an RSA-8192 key as PEM is 6.5 KB */
 
+/* DER may hold those words in a name; it holds control characters before them. */
 bool pem_looks(struct slice s)
 {
-	return memmem(s.p, s.n, "-----BEGIN ", 11) != NULL;
+	const char *begin = memmem(s.p, s.n, "-----BEGIN ", 11);
+
+	for (const char *c = s.p; begin && c < begin; c++) {
+		if ((uint8_t)*c < ' ' && !memchr("\t\r\n", *c, 3))
+			return false;
+	}
+	return begin != NULL;
 }
 
 static struct key *key_new(struct err *e)

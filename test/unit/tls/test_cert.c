@@ -308,6 +308,39 @@ TEST(a_chain_written_reads_the_same)
 	testca_fini(&ca);
 }
 
+TEST(der_with_the_words_of_pem_in_a_name_is_der)
+{
+	struct cert_spec spec = leaf_spec();
+	struct key *k = key_generate(NULL);
+	struct buf der = BUF_INIT;
+	struct cert *c;
+
+	spec.common_name = "-----BEGIN CERTIFICATE-----";
+	EQ_INT(cert_issue(k, &spec, NULL, NULL, &der, NULL), 0);
+	c = cert_read(buf_slice(&der), NULL);
+	OK(c);
+	cert_free(c);
+	key_free(k);
+	buf_fini(&der);
+}
+
+TEST(text_before_a_certificate_is_passed_over)
+{
+	struct testca ca;
+	struct buf pem = BUF_INIT;
+	struct cert *c;
+
+	testca_init(&ca);
+	buf_text(&pem, "# Gr\xc3\xbc\xc3\x9f"
+		       "e\r\n\tsubject=CN = root\n");
+	buf_adds(&pem, buf_slice(&ca.root_pem));
+	c = cert_read(buf_slice(&pem), NULL);
+	OK(c);
+	cert_free(c);
+	buf_fini(&pem);
+	testca_fini(&ca);
+}
+
 TEST(a_bundle_with_a_broken_certificate_is_refused)
 {
 	struct testca ca;
