@@ -2,6 +2,7 @@
 #include "tls/session.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -426,6 +427,73 @@ TEST(a_handshake_without_end_is_cut_off)
 	OK(n < 70000);
 	buf_fini(&out);
 	tlspair_fini(&p);
+	mesh_fini(&m);
+}
+
+TEST(hundreds_of_handshakes_go_on_at_once)
+{
+	enum { PAIRS = 300 };
+	static struct tlspair pairs[PAIRS];
+	struct mesh m;
+
+	mesh_init(&m);
+	for (int i = 0; i < PAIRS; i++) {
+		struct tlspair *p = &pairs[i];
+		size_t used;
+
+		tlspair_init(p, &m.client, &m.server);
+		OK(tls_handshake(p->client, NULL, 0, &used, &p->to_server, NULL) == 0);
+	}
+	for (int i = 0; i < PAIRS; i++) {
+		struct tlspair *p = &pairs[i];
+		size_t used;
+
+		OK(tls_handshake(p->server, (uint8_t *)p->to_server.p,
+			   buf_len(&p->to_server), &used, &p->to_client, NULL) == 0);
+		buf_take(&p->to_server, used);
+	}
+	for (int i = 0; i < PAIRS; i++) {
+		struct tlspair *p = &pairs[i];
+		size_t used;
+
+		OK(tls_handshake(p->client, (uint8_t *)p->to_client.p,
+			   buf_len(&p->to_client), &used, &p->to_server, NULL) == 1);
+		OK(tls_handshake(p->server, (uint8_t *)p->to_server.p,
+			   buf_len(&p->to_server), &used, &p->to_client, NULL) == 1);
+		tlspair_fini(p);
+	}
+	mesh_fini(&m);
+}
+
+static void *shake_hands(void *arg)
+{
+	struct mesh *m = arg;
+	intptr_t done = 0;
+
+	for (int i = 0; i < 30; i++) {
+		struct tlspair p;
+
+		tlspair_init(&p, &m->client, &m->server);
+		done += tlspair_run(&p, TLSPAIR_WHOLE);
+		tlspair_fini(&p);
+	}
+	return (void *)done;
+}
+
+TEST(sessions_of_many_threads_share_credentials)
+{
+	pthread_t threads[4];
+	struct mesh m;
+
+	mesh_init(&m);
+	for (size_t i = 0; i < countof(threads); i++)
+		OK(pthread_create(&threads[i], NULL, shake_hands, &m) == 0);
+	for (size_t i = 0; i < countof(threads); i++) {
+		void *done;
+
+		pthread_join(threads[i], &done);
+		EQ_INT((intptr_t)done, 30);
+	}
 	mesh_fini(&m);
 }
 
