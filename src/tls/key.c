@@ -16,13 +16,15 @@
 /* DER may hold those words in a name; it holds control characters before them. */
 bool pem_looks(struct slice s)
 {
-	const char *begin = memmem(s.p, s.n, "-----BEGIN ", 11);
+	const char *begin = s.n ? memmem(s.p, s.n, "-----BEGIN ", 11) : NULL;
 
-	for (const char *c = s.p; begin && c < begin; c++) {
-		if ((uint8_t)*c < ' ' && !memchr("\t\r\n", *c, 3))
+	if (!begin)
+		return false;
+	for (const char *c = s.p; c < begin; c++) {
+		if ((uint8_t)*c < ' ' && *c != '\t' && *c != '\r' && *c != '\n')
 			return false;
 	}
-	return begin != NULL;
+	return true;
 }
 
 static struct key *key_new(struct err *e)
