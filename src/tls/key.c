@@ -16,7 +16,7 @@
 /* DER may hold those words in a name; it holds control characters before them. */
 bool pem_looks(struct slice s)
 {
-	const char *begin = s.n ? memmem(s.p, s.n, "-----BEGIN ", 11) : NULL;
+	const char *begin = s.p ? memmem(s.p, s.n, "-----BEGIN ", 11) : NULL;
 
 	if (!begin)
 		return false;
