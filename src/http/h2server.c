@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/h2.h"
+#include "http/serverint.h"
+
+struct h2server {
+	struct http_server base; /* first */
+	unsigned magic;
+	struct h2 h2;
+	bool draining, goaway_sent;
+	struct timer drain; /* between the notice and the last GOAWAY */
+	struct timer idle;
+};
+
+#define H2SERVER_MAGIC 0x425e0001u
+
+struct h2sx {                /* a stream and its exchange */
+	struct h2_stream st; /* first */
+	struct exch x;
+	struct arena arena;
+	struct h2server *server;
+	size_t head_bytes;
+	bool begun;       /* the request's head was given to the user */
+	bool head_due;    /* a response head is to be submitted */
+	bool head_out;    /* it was */
+	bool reset_after; /* the request is of no use once the response has left */
+	bool bad;
+};
+
+#define RSP_CREDIT ((size_t)128 * 1024)
+#define EXCH_ARENA ((size_t)1024 * 1024)
+
+static struct h2sx *sx_of(struct exch *x)
+{
+	return container_of(x, struct h2sx, x);
+}
+
+static struct h2server *srv(void *p)
+{
+	return obj_cast(struct h2server, p, H2SERVER_MAGIC);
+}
+
+/* ---- ends ---- */
+
+static void sx_free(struct h2sx *sx)
+{
+	h2_stream_fini(&sx->st);
+	arena_fini(&sx->arena);
+	free(sx);
+}
+
+/* Freed at the end of the turn, once nghttp2 and the exchange are both done with it. */
+static void sx_ended(struct h2sx *sx)
+{
+	if (!sx->st.closed || !sx->st.over)
+		return;
+	list_remove(&sx->st.node);
+	list_push(&sx->server->h2.ended, &sx->st.node);
+	h2_want_send(&sx->server->h2);
+}
+
+static void free_ended(struct h2server *s)
+{
+	struct h2_stream *st;
+
+	while ((st = list_first(&s->h2.ended, struct h2_stream, node)))
+		sx_free((struct h2sx *)st);
+}
+
+static void sx_cancel(struct h2sx *sx, const struct err *e)
+{
+	if (sx->st.over)
+		return;
+	if (sx->begun && sx->x.at != EXCH_NEW) {
+		exch_cancel(&sx->x, e);
+	} else {
+		sx->st.over = true;
+		sx_ended(sx);
+	}
+}
+
+static void cancel_all(struct h2server *s, const struct err *e)
+{
+	struct h2_stream *st;
+
+	list_each(st, &s->h2.streams, node)
+	{
+		st->closed = true;
+		sx_cancel((struct h2sx *)st, e);
+	}
+	while ((st = list_first(&s->h2.streams, struct h2_stream, node)))
+		sx_free((struct h2sx *)st);
+	free_ended(s);
+}
+
+static void gone(struct h2server *s, const struct err *e)
+{
+	const struct http_server_user *user = s->base.user;
+	void *arg = s->base.arg;
+	struct err why = *e, lost;
+
+	s->base.conn = s->h2.conn = NULL;
+	lost = why;
+	if (why.code == ERR_NONE)
+		err_set(&lost, ERR_CLOSED, "the client has closed");
+	cancel_all(s, &lost);
+	timer_clear(&s->drain);
+	timer_clear(&s->idle);
+	h2_fini(&s->h2);
+	s->magic = 0;
+	free(s);
+	user->on_gone(arg, &why);
+}
+
+/* ---- responses: the source ---- */
+
+static void submit_head(struct h2sx *sx)
+{
+	struct rsp_head *h = &sx->x.rsp;
+	struct h2_nv nv = {.n = 0};
+	char status[4], length[24];
+	nghttp2_data_provider body = h2_provider(&sx->st);
+	bool last = sx->st.out_ended && !buf_len(&sx->st.out) &&
+		    (!sx->st.out_trailers || !sx->st.out_trailers->n);
+
+	sx->head_due = false;
+	sx->head_out = true;
+	if (sx->st.closed)
+		return;
+	status[0] = (char)('0' + h->status / 100 % 10);
+	status[1] = (char)('0' + h->status / 10 % 10);
+	status[2] = (char)('0' + h->status % 10);
+	h2_nv_add(&nv, SLICE(":status"), (struct slice){status, 3});
+	h2_nv_fields(&nv, &h->fields);
+	if (h->status != 204 && h->status != 304)
+		h2_nv_length(&nv, h->length, length);
+	if (nghttp2_submit_response(
+		    sx->st.h2->ng, sx->st.id, nv.v, nv.n, last ? NULL : &body) != 0)
+		nghttp2_submit_rst_stream(sx->st.h2->ng, NGHTTP2_FLAG_NONE, sx->st.id,
+			NGHTTP2_INTERNAL_ERROR);
+}
+
+static void on_info(struct exch *x, const struct rsp_head *head)
+{
+	struct h2sx *sx = sx_of(x);
+	struct h2_nv nv = {.n = 0};
+	char status[4] = {(char)('0' + head->status / 100),
+		(char)('0' + head->status / 10 % 10), (char)('0' + head->status % 10),
+		0};
+
+	if (sx->st.closed || head->status == 101)
+		return;
+	h2_nv_add(&nv, SLICE(":status"), (struct slice){status, 3});
+	h2_nv_fields(&nv, &head->fields);
+	nghttp2_submit_headers(
+		sx->st.h2->ng, NGHTTP2_FLAG_NONE, sx->st.id, NULL, nv.v, nv.n, NULL);
+	h2_want_send(sx->st.h2);
+}
+
+static void on_head(struct exch *x)
+{
+	struct h2sx *sx = sx_of(x);
+
+	sx->head_due =
+		true; /* submitted at the turn's end: it may turn out to be all */
+	if (x->rsp.close)
+		http_server_drain(&sx->server->base);
+	h2_want_send(sx->st.h2);
+	exch_rsp_credit(x, RSP_CREDIT);
+}
+
+static void on_data(struct exch *x, const uint8_t *p, size_t n)
+{
+	struct h2sx *sx = sx_of(x);
+
+	if (sx->head_due)
+		submit_head(sx);
+	h2_body(&sx->st, p, n);
+}
+
+static void on_end(struct exch *x, const struct fields *trailers)
+{
+	struct h2sx *sx = sx_of(x);
+	struct err ok = {.code = ERR_NONE};
+
+	if (sx->head_due) {
+		sx->st.out_ended = true;
+		sx->st.out_trailers = trailers;
+		submit_head(sx);
+		h2_want_send(sx->st.h2);
+	} else {
+		h2_body_end(&sx->st, trailers);
+	}
+	if (!x->req_ended) {
+		sx->reset_after = true;
+		exch_cancel(x, &ok);
+	}
+}
+
+static void deliver(struct h2sx *sx);
+
+static void on_credit(struct exch *x, size_t n)
+{
+	(void)n;
+	deliver(sx_of(x));
+}
+
+static uint32_t reset_code(const struct exch *x)
+{
+	if (x->reset_code >= 0)
+		return (uint32_t)x->reset_code;
+	return x->err.code == ERR_BUSY ? NGHTTP2_REFUSED_STREAM
+				       : NGHTTP2_INTERNAL_ERROR;
+}
+
+static void on_over(struct exch *x)
+{
+	struct h2sx *sx = sx_of(x);
+
+	sx->st.over = true;
+	if (x->err.code != ERR_NONE && !sx->st.closed) {
+		sx->head_due = false;
+		nghttp2_submit_rst_stream(
+			sx->st.h2->ng, NGHTTP2_FLAG_NONE, sx->st.id, reset_code(x));
+		h2_want_send(sx->st.h2);
+	}
+	sx_ended(sx);
+}
+
+static const struct source h2_source = {.info = on_info,
+	.head = on_head,
+	.data = on_data,
+	.end = on_end,
+	.credit = on_credit,
+	.over = on_over};
+
+static void on_sent(struct h2_stream *st, size_t n)
+{
+	exch_rsp_credit(&((struct h2sx *)st)->x, n);
+}
+
+/* ---- requests ---- */
+
+static struct h2sx *sx_new(struct h2server *s, int32_t id)
+{
+	struct h2sx *sx = calloc(1, sizeof *sx);
+
+	if (!sx)
+		return NULL;
+	h2_stream_init(&sx->st, &s->h2);
+	sx->st.id = id;
+	sx->st.sent = on_sent;
+	sx->server = s;
+	arena_init(&sx->arena, EXCH_ARENA);
+	sx->x.arena = &sx->arena;
+	sx->x.loop = s->base.conn->loop;
+	sx->x.source = &h2_source;
+	sx->x.conn_ctx = s->base.arg;
+	sx->x.req.version = HTTP_2;
+	sx->x.req.scheme = SLICE("http");
+	sx->x.req.path = SLICE("");
+	sx->x.req.authority = SLICE("");
+	sx->x.req.length = BODY_UNKNOWN;
+	sx->x.reset_code = -1;
+	sx->st.fields = &sx->x.req.fields;
+	return sx;
+}
+
+static int begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+{
+	struct h2server *s = srv(owner);
+	struct h2sx *sx;
+
+	if (frame->hd.type != NGHTTP2_HEADERS)
+		return 0;
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		timer_clear(&s->idle);
+		sx = sx_new(s, frame->hd.stream_id);
+		if (!sx)
+			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+		nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, sx);
+		return 0;
+	}
+	sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	if (!sx)
+		return 0;
+	sx->st.fields = arena_alloc(&sx->arena, sizeof *sx->st.fields);
+	return sx->st.fields ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static void pseudo(struct req_head *req, struct slice name, struct slice value)
+{
+	if (slice_is(name, ":method"))
+		req->method = value;
+	else if (slice_is(name, ":path"))
+		req->path = value;
+	else if (slice_is(name, ":authority"))
+		req->authority = value;
+	else if (slice_is(name, ":scheme"))
+		req->scheme = value;
+	else if (slice_is(name, ":protocol"))
+		req->upgrade = value;
+}
+
+static int request_field(struct h2sx *sx, struct slice name, struct slice value)
+{
+	struct req_head *req = &sx->x.req;
+	uint64_t n;
+
+	if (name.p[0] == ':') {
+		pseudo(req, name, value);
+		return 0;
+	}
+	if (slice_is(name, "content-length")) {
+		if (slice_u64(value, INT64_MAX, &n))
+			req->length = (int64_t)n;
+		return 0;
+	}
+	if (slice_is(name, "te")) {
+		req->te_trailers = true;
+		return 0;
+	}
+	if (slice_is(name, "host")) {
+		if (!req->authority.n)
+			req->authority = value;
+		return 0;
+	}
+	return fields_add(&req->fields, &sx->arena, name, value);
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
+	nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *owner)
+{
+	struct h2server *s = srv(owner);
+	struct h2sx *sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	struct slice n, v;
+	int r;
+
+	(void)flags;
+	if (!sx || sx->bad)
+		return 0;
+	n = h2_text(name, &sx->arena);
+	v = h2_text(value, &sx->arena);
+	sx->head_bytes += n.n + v.n + 32;
+	if (!n.p || !v.p || sx->head_bytes > server_head_max(&s->base)) {
+		sx->bad = true;
+		return 0;
+	}
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		r = request_field(sx, n, v);
+	else
+		r = n.p[0] == ':' ? 0 : fields_add(sx->st.fields, &sx->arena, n, v);
+	sx->bad = r < 0;
+	return 0;
+}
+
+static bool deliver_some(struct h2sx *sx)
+{
+	struct h2_stream *st = &sx->st;
+	size_t n = buf_len(&st->in);
+
+	if (n > sx->x.req_credit)
+		n = sx->x.req_credit;
+	if (!n || st->over)
+		return false;
+	if (!st->closed)
+		nghttp2_session_consume_stream(st->h2->ng, st->id, n);
+	exch_req_data(&sx->x, (const uint8_t *)buf_slice(&st->in).p, n);
+	buf_take(&st->in, n);
+	h2_want_send(st->h2);
+	return true;
+}
+
+/* Gives what the exchange has credit for; then the end, when it has come. */
+static void deliver(struct h2sx *sx)
+{
+	struct h2_stream *st = &sx->st;
+
+	if (st->delivering)
+		return;
+	st->delivering = true;
+	while (deliver_some(sx))
+		;
+	st->delivering = false;
+	if (st->in_ended && !buf_len(&st->in) && !st->over)
+		exch_req_end(&sx->x, st->in_trailers);
+}
+
+static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
+	size_t n, void *owner)
+{
+	struct h2sx *sx = nghttp2_session_get_stream_user_data(ng, id);
+
+	(void)flags, (void)owner;
+	nghttp2_session_consume_connection(ng, n);
+	if (!sx || sx->st.over) {
+		nghttp2_session_consume_stream(ng, id, n);
+		return 0;
+	}
+	if (!buf_len(&sx->st.in) && n <= sx->x.req_credit) {
+		nghttp2_session_consume_stream(ng, id, n);
+		exch_req_data(&sx->x, p, n);
+		return 0;
+	}
+	if (buf_add(&sx->st.in, p, n) < 0)
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	deliver(sx);
+	return 0;
+}
+
+static void refuse(struct h2sx *sx)
+{
+	exch_answer(&sx->x, 431);
+	sx->st.out_ended = true;
+	submit_head(sx);
+	sx->reset_after = true;
+	sx->st.over = true;
+}
+
+static void begin_exchange(struct h2server *s, struct h2sx *sx, bool ended)
+{
+	if (sx->bad) {
+		refuse(sx);
+		return;
+	}
+	sx->begun = true;
+	if (ended)
+		sx->x.req.length = 0;
+	s->base.user->on_exch(s->base.arg, &sx->x);
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+{
+	struct h2server *s = srv(owner);
+	bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	struct h2sx *sx;
+
+	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
+		s->h2.pinged = false;
+	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+		return 0;
+	sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	if (!sx)
+		return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS) {
+		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+			begin_exchange(s, sx, ended);
+		else
+			sx->st.in_trailers = sx->st.fields;
+	}
+	if (ended) {
+		sx->st.in_ended = true;
+		if (sx->begun)
+			deliver(sx);
+	}
+	return 0;
+}
+
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+{
+	struct h2sx *sx;
+
+	(void)owner;
+	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+		(frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
+		return 0;
+	sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	if (sx && sx->reset_after)
+		nghttp2_submit_rst_stream(
+			ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+	return 0;
+}
+
+static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *owner)
+{
+	struct h2server *s = srv(owner);
+	struct h2sx *sx = nghttp2_session_get_stream_user_data(ng, id);
+	struct err e;
+
+	if (!sx)
+		return 0;
+	sx->st.closed = true;
+	s->h2.open--;
+	if (!sx->st.over) {
+		err_set(&e, ERR_CLOSED, "the client has reset the stream: %s",
+			h2_error_name(code));
+		sx->x.reset_code = (int)code;
+		sx_cancel(sx, &e);
+	}
+	sx_ended(sx);
+	if (!s->h2.open && s->base.cfg->idle_timeout)
+		timer_set(&s->idle, s->base.cfg->idle_timeout);
+	return 0;
+}
+
+/* ---- the connection ---- */
+
+static void submit_heads(struct h2server *s)
+{
+	struct h2_stream *st;
+
+	list_each(st, &s->h2.streams, node) if (((struct h2sx *)st)->head_due)
+		submit_head((struct h2sx *)st);
+}
+
+static bool is_finished(const struct h2server *s)
+{
+	if (!nghttp2_session_want_read(s->h2.ng) &&
+		!nghttp2_session_want_write(s->h2.ng))
+		return true;
+	return s->goaway_sent && s->h2.open == 0 &&
+	       !nghttp2_session_want_write(s->h2.ng);
+}
+
+static void on_later(struct later *d)
+{
+	struct h2server *s = container_of(d, struct h2server, h2.later);
+	struct err why = {.code = ERR_NONE};
+
+	free_ended(s);
+	submit_heads(s);
+	h2_send(&s->h2);
+	free_ended(s);
+	if (!s->h2.conn)
+		return;
+	if (s->h2.broken.code == ERR_NONE && !is_finished(s))
+		return;
+	why = s->h2.broken;
+	conn_finish(s->base.conn);
+	gone(s, &why);
+}
+
+static size_t h2_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	struct h2server *s = srv(arg);
+
+	(void)c;
+	(void)h2_recv(&s->h2, p, n); /* broken: on_later() says GOAWAY and ends it */
+	return n;
+}
+
+static void h2_room(struct conn *c, void *arg)
+{
+	(void)c;
+	h2_want_send(&srv(arg)->h2);
+}
+
+static void h2_eof(struct conn *c, void *arg)
+{
+	struct h2server *s = srv(arg);
+	struct err ok = {.code = ERR_NONE};
+
+	conn_finish(c);
+	gone(s, &ok);
+}
+
+static void h2_conn_gone(struct conn *c, void *arg, const struct err *e)
+{
+	(void)c;
+	gone(srv(arg), e);
+}
+
+static const struct conn_user h2_user = {
+	.on_in = h2_in, .on_room = h2_room, .on_eof = h2_eof, .on_gone = h2_conn_gone};
+
+#define NOTICE (50 * NS_PER_MS) /* for requests on their way when it was given */
+
+static void on_drain(struct timer *t)
+{
+	struct h2server *s = container_of(t, struct h2server, drain);
+
+	s->goaway_sent = true;
+	nghttp2_submit_goaway(s->h2.ng, NGHTTP2_FLAG_NONE,
+		nghttp2_session_get_last_proc_stream_id(s->h2.ng), NGHTTP2_NO_ERROR,
+		NULL, 0);
+	h2_want_send(&s->h2);
+}
+
+static void h2_drain(struct http_server *base)
+{
+	struct h2server *s = (struct h2server *)base;
+
+	if (s->draining)
+		return;
+	s->draining = true;
+	nghttp2_submit_shutdown_notice(s->h2.ng);
+	timer_set(&s->drain, NOTICE);
+	h2_want_send(&s->h2);
+}
+
+static void on_idle(struct timer *t)
+{
+	h2_drain(&container_of(t, struct h2server, idle)->base);
+}
+
+static void h2_end(struct http_server *base)
+{
+	struct h2server *s = (struct h2server *)base;
+	struct err e;
+
+	err_set(&e, ERR_CLOSED, "the server is ending");
+	conn_end(base->conn);
+	base->conn = s->h2.conn = NULL;
+	cancel_all(s, &e);
+	timer_clear(&s->drain);
+	timer_clear(&s->idle);
+	h2_fini(&s->h2);
+	free(s);
+}
+
+static size_t h2_open(const struct http_server *base)
+{
+	return ((const struct h2server *)base)->h2.open;
+}
+
+static const struct http_server_ops h2_ops = {
+	.drain = h2_drain, .end = h2_end, .open = h2_open};
+
+static nghttp2_session_callbacks *callbacks(void)
+{
+	nghttp2_session_callbacks *cb;
+
+	if (nghttp2_session_callbacks_new(&cb) != 0)
+		return NULL;
+	h2_common_callbacks(cb);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_chunk);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
+	return cb;
+}
+
+static uint32_t or_else(uint32_t v, uint32_t other)
+{
+	return v ? v : other;
+}
+
+struct http_server *h2_server_new(
+	struct conn *c, const struct http_server_config *cfg, struct err *e)
+{
+	struct h2server *s = calloc(1, sizeof *s);
+	nghttp2_session_callbacks *cb = callbacks();
+	uint32_t head = (uint32_t)(cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX);
+
+	if (!s || !cb || h2_init(&s->h2, c, true, cb, s, head, e) < 0) {
+		nghttp2_session_callbacks_del(cb);
+		free(s);
+		err_set(e, ERR_LIMIT, "no memory for a connection");
+		return NULL;
+	}
+	nghttp2_session_callbacks_del(cb);
+	s->magic = H2SERVER_MAGIC;
+	s->base.ops = &h2_ops;
+	later_init(&s->h2.later, on_later);
+	timer_init(&s->drain, c->loop, on_drain);
+	timer_init(&s->idle, c->loop, on_idle);
+	h2_settings(&s->h2, or_else(cfg->max_streams, 100),
+		or_else(cfg->stream_window, NGHTTP2_INITIAL_WINDOW_SIZE),
+		or_else(cfg->conn_window, 1 << 20), head, false);
+	h2_keepalive(&s->h2, cfg->keepalive_every, cfg->keepalive_timeout, false);
+	conn_use(c, &h2_user, s);
+	return &s->base;
+}
