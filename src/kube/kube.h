@@ -17,11 +17,14 @@ struct kube;
 struct kube_config {
 	const char *
 		kubeconfig; /* NULL: in cluster, else KUBECONFIG, else ~/.kube/config */
-	const char *context; /* NULL: current-context */
+	const char *context;   /* NULL: current-context */
+	const char *component; /* who we are, in events and User-Agent; NULL: "mesh" */
 };
 struct kube *kube_new(
 	struct loop *l, struct dns *d, const struct kube_config *cfg, struct err *e);
-void kube_free(struct kube *k);
+void kube_free(struct kube *k); /* its watches are freed before */
+/* The namespace of the pod or of the context; NULL when unknown. */
+const char *kube_namespace(const struct kube *k);
 
 struct kube_call;
 /* status 0: it failed below HTTP, e says how.  `body` is borrowed; NULL when not JSON.
@@ -29,7 +32,8 @@ struct kube_call;
 typedef void kube_done(
 	void *arg, int status, const struct json *body, const struct err *e);
 
-/* `content_type` NULL: application/json; `body` NULL: none. */
+/* `content_type` NULL: application/json; `body` NULL: none.  Never NULL, and never
+ * calls `done` before it returned; gives up after a minute. */
 struct kube_call *kube_request(struct kube *k, const char *method, const char *path,
 	const char *content_type, const struct json *body, kube_done *done, void *arg);
 void kube_cancel(struct kube_call *c); /* done is not called */

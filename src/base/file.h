@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+/* Small files, whole: configuration, certificates, tokens. */
+#include "base/buf.h"
+
+/* Appends the file's bytes; ERR_LIMIT when there are more than `max`. */
+int file_read(const char *path, size_t max, struct buf *out, struct err *e);
+
+/* Changes whenever the file was written or replaced; 0 when it cannot be looked at. */
+uint64_t file_stamp(const char *path);
+
+#endif

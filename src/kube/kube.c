@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/kube.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/obj.h"
+#include "kube/call.h"
+#include "tls/creds.h"
+
+#define CALL_TIMEOUT (60 * NS_PER_S)
+#define TOKEN_MAX    ((size_t)64 * 1024)
+#define CA_MAX       ((size_t)1024 * 1024)
+
+struct kube_call {
+	struct list node;
+	struct kube *kube;
+	struct fetch *fetch;
+	struct timer deadline;
+	struct later late; /* a failure before anything was sent */
+	struct buf body;
+	int status;
+	bool too_large;
+	struct err err;
+	kube_done *done;
+	void *arg;
+};
+
+/* ---- credentials ---- */
+
+static int load_creds(struct kube *k, struct err *e)
+{
+	const struct kube_target *t = &k->target;
+	struct creds_spec spec = {
+		.anchors_pem = buf_slice(&t->ca),
+		.chain_pem = buf_slice(&t->cert),
+	};
+	struct key *key = NULL;
+	struct creds *c;
+
+	if (buf_len(&t->key)) {
+		key = key_read(buf_slice(&t->key), e);
+		if (!key)
+			return err_wrap(e, "client key");
+		spec.key = key;
+	}
+	c = creds_new(&spec, e);
+	key_free(key);
+	if (!c)
+		return -1;
+	snap_set(&k->creds, creds_ref(c));
+	return 0;
+}
+
+/* Both files of a pod change while it runs: the kubelet renews them. */
+static void reload_ca(struct kube *k)
+{
+	struct kube_target *t = &k->target;
+	uint64_t stamp = t->ca_file ? file_stamp(t->ca_file) : 0;
+	struct buf fresh = BUF_INIT;
+	struct err e = {0};
+
+	if (stamp == 0 || stamp == k->ca_stamp)
+		return;
+	k->ca_stamp = stamp;
+	if (file_read(t->ca_file, CA_MAX, &fresh, &e) == 0) {
+		struct buf old = t->ca;
+
+		t->ca = fresh;
+		fresh = old;
+		if (load_creds(k, &e) == 0)
+			goto out;
+		fresh = t->ca;
+		t->ca = old;
+	}
+	log_warn("kube", "the CA cannot be read again", LE(&e));
+out:
+	buf_fini(&fresh);
+}
+
+static void reload_token(struct kube *k)
+{
+	struct kube_target *t = &k->target;
+	uint64_t stamp = t->token_file ? file_stamp(t->token_file) : 0;
+	struct buf text = BUF_INIT;
+	struct err e = {0};
+
+	if (stamp == 0 || stamp == k->token_stamp)
+		return;
+	k->token_stamp = stamp;
+	if (file_read(t->token_file, TOKEN_MAX, &text, &e)) {
+		log_warn("kube", "the token cannot be read again", LE(&e));
+	} else {
+		free(t->token);
+		t->token = slice_dup(slice_trim(buf_slice(&text)));
+		must(t->token);
+	}
+	buf_fini(&text);
+}
+
+/* ---- the client ---- */
+
+static int open_channel(struct kube *k, struct dns *d, struct err *e)
+{
+	const struct kube_target *t = &k->target;
+	struct channel_config cfg = {
+		.host = t->host,
+		.port = t->port,
+		.kind = HTTP_KIND_1,
+		.alpn = t->tls,
+		.creds = t->tls ? &k->creds : NULL,
+		.sni = t->server_name,
+		.expect = t->server_name,
+	};
+
+	if (t->tls && load_creds(k, e))
+		return -1;
+	if (t->ca_file)
+		k->ca_stamp = file_stamp(t->ca_file);
+	k->channel = channel_new(k->loop, d, &cfg, e);
+	return k->channel ? 0 : -1;
+}
+
+struct kube *kube_new(
+	struct loop *l, struct dns *d, const struct kube_config *cfg, struct err *e)
+{
+	struct kube *k = calloc(1, sizeof *k);
+
+	must(k);
+	k->loop = l;
+	k->creds = SNAP_INIT;
+	k->events = MAP_INIT;
+	list_init(&k->calls);
+	list_init(&k->watches);
+	snprintf(k->component, sizeof k->component, "%s",
+		cfg->component ? cfg->component : "mesh");
+	if (kube_target_read(&k->target, cfg, e) || open_channel(k, d, e)) {
+		err_wrap(e, "Kubernetes API");
+		kube_free(k);
+		return NULL;
+	}
+	return k;
+}
+
+void kube_free(struct kube *k)
+{
+	struct kube_call *c;
+
+	if (!k)
+		return;
+	must(list_is_empty(&k->watches));
+	list_each(c, &k->calls, node)
+	{
+		kube_cancel(c);
+	}
+	kube_events_drop(k);
+	if (k->channel)
+		channel_free(k->channel);
+	snap_set(&k->creds, NULL);
+	kube_target_fini(&k->target);
+	free(k);
+}
+
+const char *kube_namespace(const struct kube *k)
+{
+	return k->target.namespace;
+}
+
+/* ---- requests ---- */
+
+void kube_escape(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+			strchr("-._~", c))
+			buf_char(out, (char)c);
+		else
+			buf_printf(out, "%%%02X", c);
+	}
+}
+
+struct fetch *kube_fetch(struct kube *k, const char *method, const char *path,
+	const char *content_type, struct slice body, const struct fetch_user *user,
+	void *arg, struct err *e)
+{
+	struct buf full = BUF_INIT, bearer = BUF_INIT;
+	struct field fields[4] = {
+		{SLICE("accept"), SLICE("application/json")},
+		{SLICE("user-agent"), slice_of(k->component)},
+	};
+	struct fetch_spec spec = {.method = method, .fields = fields, .nfields = 2};
+	struct fetch *f = NULL;
+
+	reload_ca(k);
+	reload_token(k);
+	if (k->target.token) {
+		buf_printf(&bearer, "Bearer %s", k->target.token);
+		fields[spec.nfields++] =
+			(struct field){SLICE("authorization"), buf_slice(&bearer)};
+	}
+	if (body.n)
+		fields[spec.nfields++] =
+			(struct field){SLICE("content-type"), slice_of(content_type)};
+	buf_printf(&full, "%s%s", k->target.prefix, path);
+	buf_char(&full, '\0');
+	spec.path = full.p;
+	spec.body = body;
+	if (full.failed || bearer.failed)
+		err_set(e, ERR_LIMIT, "out of memory");
+	else
+		f = fetch_begin(k->channel, &spec, user, arg, e);
+	buf_fini(&full);
+	buf_fini(&bearer);
+	return f;
+}
+
+static void call_free(struct kube_call *c)
+{
+	list_remove(&c->node);
+	timer_clear(&c->deadline);
+	later_clear(&c->late);
+	if (c->fetch)
+		fetch_end(c->fetch);
+	buf_fini(&c->body);
+	free(c);
+}
+
+void kube_cancel(struct kube_call *c)
+{
+	if (c)
+		call_free(c);
+}
+
+/* Tells the caller, once, and is gone. */
+static void call_finish(struct kube_call *c, const struct err *e)
+{
+	struct err err = *e;
+	struct json *body = NULL;
+	int status = 0;
+
+	if (err.code == ERR_NONE) {
+		status = c->status;
+		body = json_parse(buf_slice(&c->body), NULL);
+	}
+	list_remove(&c->node);
+	list_init(&c->node);
+	c->done(c->arg, status, body, &err);
+	json_free(body);
+	call_free(c);
+}
+
+static void on_head(void *arg, struct fetch *f, const struct rsp_head *head)
+{
+	struct kube_call *c = arg;
+
+	(void)f;
+	c->status = head->status;
+}
+
+static void on_data(void *arg, struct fetch *f, struct slice bytes)
+{
+	struct kube_call *c = arg;
+
+	(void)f;
+	if (!c->too_large && buf_adds(&c->body, bytes))
+		c->too_large = true;
+}
+
+static void on_over(void *arg, struct fetch *f, const struct err *e)
+{
+	struct kube_call *c = arg;
+	struct err err = *e;
+
+	(void)f;
+	c->fetch = NULL; /* it was the last callback */
+	if (err.code == ERR_NONE && c->too_large)
+		err_set(&err, ERR_LIMIT, "a response of more than %zu bytes",
+			KUBE_BODY_MAX);
+	call_finish(c, &err);
+}
+
+static const struct fetch_user call_user = {on_head, on_data, on_over};
+
+static void on_deadline(struct timer *t)
+{
+	struct kube_call *c = container_of(t, struct kube_call, deadline);
+	struct err e = {0};
+
+	err_set(&e, ERR_TIMEOUT, "no answer from the API server");
+	call_finish(c, &e);
+}
+
+static void on_late(struct later *d)
+{
+	struct kube_call *c = container_of(d, struct kube_call, late);
+	struct err e = c->err;
+
+	call_finish(c, &e);
+}
+
+struct kube_call *kube_request(struct kube *k, const char *method, const char *path,
+	const char *content_type, const struct json *body, kube_done *done, void *arg)
+{
+	struct kube_call *c = calloc(1, sizeof *c);
+	struct buf text = BUF_INIT;
+
+	must(c);
+	*c = (struct kube_call){
+		.kube = k, .done = done, .arg = arg, .body = BUF_LIMIT(KUBE_BODY_MAX)};
+	list_push(&k->calls, &c->node);
+	timer_init(&c->deadline, k->loop, on_deadline);
+	later_init(&c->late, on_late);
+	if (body)
+		json_write(body, 0, &text);
+	c->fetch = kube_fetch(k, method, path,
+		content_type ? content_type : "application/json", buf_slice(&text),
+		&call_user, c, &c->err);
+	buf_fini(&text);
+	if (c->fetch)
+		timer_set(&c->deadline, CALL_TIMEOUT);
+	else
+		loop_later(k->loop, &c->late);
+	return c;
+}
