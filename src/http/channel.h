@@ -36,6 +36,7 @@ struct channel *channel_new(struct loop *l, struct dns *d,
 void channel_free(struct channel *c);                     /* calls in progress fail */
 bool channel_is_up(const struct channel *c);
 const char *channel_authority(const struct channel *c); /* "host:port" */
+struct loop *channel_loop(const struct channel *c);
 
 /* Carries one exchange out on a connection, waiting for one when there is none. */
 void channel_begin(struct channel *c, struct exch *x);
