@@ -161,10 +161,18 @@ static bool has_same_spec(const struct json *a, const struct json *b)
 	return is_same_but(a, b) && is_same_but(b, a);
 }
 
+/* A namespace is held by what it says itself, too: its objects must go first. */
+static bool is_held(const struct json *obj)
+{
+	if (json_count(json_path(obj, "metadata.finalizers")))
+		return true;
+	return strcmp(json_text_or(obj, "kind", ""), "Namespace") == 0 &&
+	       json_count(json_path(obj, "spec.finalizers"));
+}
+
 static bool is_ended(const struct json *obj)
 {
-	return meta_is_deleted(obj) &&
-	       !json_count(json_path(obj, "metadata.finalizers")) &&
+	return meta_is_deleted(obj) && !is_held(obj) &&
 	       json_int_at(obj, "metadata.deletionGracePeriodSeconds", 0) == 0;
 }
 
