@@ -19,10 +19,10 @@ struct kube_call {
 	struct kube *kube;
 	struct fetch *fetch;
 	struct timer deadline;
-	struct later late; /* a failure before anything was sent */
+	struct later late; /* tells what happened while it was begun */
 	struct buf body;
 	int status;
-	bool too_large;
+	bool starting, too_large;
 	struct err err;
 	kube_done *done;
 	void *arg;
@@ -277,6 +277,12 @@ static void on_over(void *arg, struct fetch *f, const struct err *e)
 
 	(void)f;
 	c->fetch = NULL; /* it was the last callback */
+	if (c->starting) {
+		c->starting = false;
+		c->err = err;
+		loop_later(c->kube->loop, &c->late);
+		return;
+	}
 	if (err.code == ERR_NONE && c->too_large)
 		err_set(&err, ERR_LIMIT, "a response of more than %zu bytes",
 			KUBE_BODY_MAX);
@@ -307,20 +313,28 @@ struct kube_call *kube_request(struct kube *k, const char *method, const char *p
 {
 	struct kube_call *c = calloc(1, sizeof *c);
 	struct buf text = BUF_INIT;
+	struct fetch *f;
 
 	must(c);
-	*c = (struct kube_call){
-		.kube = k, .done = done, .arg = arg, .body = BUF_LIMIT(KUBE_BODY_MAX)};
+	*c = (struct kube_call){.kube = k,
+		.done = done,
+		.arg = arg,
+		.starting = true,
+		.body = BUF_LIMIT(KUBE_BODY_MAX)};
 	list_push(&k->calls, &c->node);
 	timer_init(&c->deadline, k->loop, on_deadline);
 	later_init(&c->late, on_late);
 	if (body)
 		json_write(body, 0, &text);
-	c->fetch = kube_fetch(k, method, path,
+	f = kube_fetch(k, method, path,
 		content_type ? content_type : "application/json", buf_slice(&text),
 		&call_user, c, &c->err);
 	buf_fini(&text);
-	if (c->fetch)
+	if (!c->starting) /* on_over() has been */
+		return c;
+	c->starting = false;
+	c->fetch = f;
+	if (f)
 		timer_set(&c->deadline, CALL_TIMEOUT);
 	else
 		loop_later(k->loop, &c->late);

@@ -53,6 +53,7 @@ struct kube_watch {
 	struct map known;
 	uint64_t generation;
 	bool synced;
+	bool starting;     /* fetch_begin() has not returned */
 	bool heard;        /* the stream gave something */
 	uint64_t began;    /* the request, by the loop's clock */
 	uint64_t skipped;  /* events that could not be understood */
@@ -417,6 +418,7 @@ static void on_over(void *arg, struct fetch *f, const struct err *e)
 
 	(void)f;
 	w->fetch = NULL;
+	w->starting = false;
 	if (w->at == AT_WAIT) /* it was given up before */
 		return;
 	w->calling++;
@@ -452,6 +454,7 @@ static void go(struct kube_watch *w, enum watch_next next)
 {
 	struct buf path = BUF_INIT;
 	struct err e = {0};
+	struct fetch *f;
 
 	if (w->fetch)
 		fetch_end(w->fetch);
@@ -469,10 +472,14 @@ static void go(struct kube_watch *w, enum watch_next next)
 	write_path(w, &path);
 	buf_char(&path, '\0');
 	timer_set(&w->timer, next == NEXT_LIST ? LIST_FOR : STREAM_QUIET);
-	w->fetch = kube_fetch(
-		w->kube, "GET", path.p, NULL, SLICE_NONE, &watch_fetch, w, &e);
+	w->starting = true;
+	f = kube_fetch(w->kube, "GET", path.p, NULL, SLICE_NONE, &watch_fetch, w, &e);
 	buf_fini(&path);
-	if (!w->fetch)
+	if (!w->starting) /* it is over already */
+		return;
+	w->starting = false;
+	w->fetch = f;
+	if (!f)
 		broke(w, &e);
 }
 
