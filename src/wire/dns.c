@@ -13,21 +13,31 @@ static int get16(const uint8_t *p, size_t n, size_t at, uint16_t *out)
 	return 0;
 }
 
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
 static char lower(uint8_t c)
 {
 	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-/* One label at `from` into out[*len]; false when the name is too long or has odd bytes.
- */
+/* Printable, and not the dot, which would make two labels of one. */
+static bool is_plain(uint8_t c)
+{
+	return c > ' ' && c < 0x7f && c != '.';
+}
+
+/* One label behind out[*len]; false when the name is too long or has odd bytes. */
 static bool label(const uint8_t *p, size_t size, char *out, size_t *len)
 {
-	if (*len + size + 1 >= DNS_NAME_MAX)
+	if (*len + (*len > 0) + size > DNS_TEXT_MAX)
 		return false;
 	if (*len)
 		out[(*len)++] = '.';
 	for (size_t i = 0; i < size; i++) {
-		if (p[i] <= ' ' || p[i] >= 0x7f || p[i] == '.')
+		if (!is_plain(p[i]))
 			return false;
 		out[(*len)++] = lower(p[i]);
 	}
@@ -94,15 +104,30 @@ int dns_read_head(
 		return err_set(
 			e, ERR_SYNTAX, "%u questions in a DNS message", h->questions);
 	if (read_name(p, n, at, h->name) < 0 || get16(p, n, *at, &h->type) < 0 ||
-		n - *at < 4)
+		get16(p, n, *at + 2, &h->class) < 0)
 		return err_set(e, ERR_SYNTAX, "malformed question in a DNS message");
 	*at += 4;
+	return 0;
+}
+
+/* Two names and five numbers, of which the last is wanted (RFC 2308 §4). */
+static int read_soa(
+	const uint8_t *p, size_t n, size_t at, size_t end, struct dns_record *r)
+{
+	char mailbox[DNS_NAME_MAX];
+
+	if (read_name(p, n, &at, r->target) < 0 || read_name(p, n, &at, mailbox) < 0 ||
+		at + 20 != end)
+		return -1;
+	r->negative_ttl = get32(p + at + 16);
 	return 0;
 }
 
 static int read_data(
 	const uint8_t *p, size_t n, size_t at, uint16_t len, struct dns_record *r)
 {
+	const size_t end = at + len;
+
 	switch (r->type) {
 	case DNS_A:
 		if (len != 4)
@@ -123,11 +148,13 @@ static int read_data(
 		get16(p, n, at + 2, &r->weight);
 		get16(p, n, at + 4, &r->port);
 		at += 6;
-		return read_name(p, n, &at, r->target);
+		return read_name(p, n, &at, r->target) < 0 || at != end ? -1 : 0;
 	case DNS_CNAME:
 	case DNS_PTR:
+		return read_name(p, n, &at, r->target) < 0 || at != end ? -1 : 0;
 	case DNS_SOA:
-		return read_name(p, n, &at, r->target);
+		return read_soa(p, n, at, end, r);
+	case DNS_OPT:
 	default:
 		return 0;
 	}
@@ -136,16 +163,18 @@ static int read_data(
 int dns_read_record(
 	const uint8_t *p, size_t n, size_t *at, struct dns_record *r, struct err *e)
 {
-	uint16_t type, hi, lo, len;
+	uint16_t type, len;
 	size_t here = *at;
 
 	*r = (struct dns_record){.ttl = 0};
 	if (read_name(p, n, &here, r->name) < 0 || get16(p, n, here, &type) < 0 ||
-		get16(p, n, here + 4, &hi) < 0 || get16(p, n, here + 6, &lo) < 0 ||
+		get16(p, n, here + 2, &r->class) < 0 ||
 		get16(p, n, here + 8, &len) < 0 || len > n - here - 10)
 		return err_set(e, ERR_SYNTAX, "malformed DNS record");
 	r->type = (enum dns_type)type;
-	r->ttl = (uint32_t)hi << 16 | lo;
+	r->ttl = get32(p + here + 4);
+	if (r->ttl > INT32_MAX) /* RFC 2181 §8 */
+		r->ttl = 0;
 	here += 10;
 	if (read_data(p, n, here, len, r) < 0)
 		return err_set(e, ERR_SYNTAX, "malformed DNS record");
@@ -162,17 +191,29 @@ static int put16(struct buf *b, unsigned v)
 	return buf_add(b, two, 2);
 }
 
+static int put_label(struct buf *b, struct slice part)
+{
+	if (part.n == 0 || part.n > 63)
+		return -1;
+	for (size_t i = 0; i < part.n; i++)
+		if (!is_plain((uint8_t)part.p[i]))
+			return -1;
+	return buf_char(b, (char)part.n) < 0 ? -1 : buf_adds(b, part);
+}
+
 static int put_name(struct buf *b, const char *name)
 {
 	struct slice rest = slice_of(name), part;
 
+	if (rest.n && rest.p[rest.n - 1] == '.')
+		rest.n--;
+	if (rest.n > DNS_TEXT_MAX)
+		return -1;
 	while (rest.n && slice_cut(&rest, '.', &part)) {
-		if (part.n == 0 && !rest.p)
-			break; /* a last dot */
-		if (part.n == 0 || part.n > 63)
+		bool is_last = rest.p == NULL;
+
+		if (put_label(b, part) < 0 || (!is_last && rest.n == 0))
 			return -1;
-		buf_char(b, (char)part.n);
-		buf_adds(b, part);
 	}
 	return buf_char(b, '\0');
 }
@@ -197,6 +238,17 @@ int dns_write_query(struct buf *b, uint16_t id, const char *name, enum dns_type 
 	return put_head(b, id, 0x0100, 0, 0, name, type);
 }
 
+int dns_add_edns(struct buf *b)
+{
+	static const char opt[] = {0, 0, DNS_OPT, DNS_UDP_MAX >> 8,
+		(char)(DNS_UDP_MAX & 0xff), 0, 0, 0, 0, 0, 0};
+
+	if (buf_len(b) < 12 || buf_add(b, opt, sizeof opt) < 0)
+		return -1;
+	b->p[b->at + 11] = 1; /* one additional record */
+	return 0;
+}
+
 int dns_write_response(struct buf *b, const struct dns_head *q, enum dns_code code,
 	bool truncated, uint16_t answers, uint16_t authorities)
 {
@@ -208,7 +260,8 @@ int dns_write_response(struct buf *b, const struct dns_head *q, enum dns_code co
 
 static int put_data(struct buf *b, const struct dns_record *r)
 {
-	static const uint32_t soa_times[5] = {1, 7200, 1800, 86400, 5};
+	const uint32_t soa_times[5] = {
+		1, 7200, 1800, 86400, r->negative_ttl ? r->negative_ttl : 5};
 
 	switch (r->type) {
 	case DNS_A:
@@ -231,6 +284,8 @@ static int put_data(struct buf *b, const struct dns_record *r)
 	case DNS_CNAME:
 	case DNS_PTR:
 		return put_name(b, r->target);
+	case DNS_OPT:
+		break;
 	}
 	return -1;
 }
@@ -238,7 +293,7 @@ static int put_data(struct buf *b, const struct dns_record *r)
 int dns_write_record(struct buf *b, const struct dns_record *r)
 {
 	struct buf data = BUF_INIT;
-	int bad;
+	bool bad;
 
 	if (put_name(b, r->name) < 0)
 		return -1;
@@ -248,7 +303,22 @@ int dns_write_record(struct buf *b, const struct dns_record *r)
 	put16(b, r->ttl);
 	bad = put_data(&data, r) < 0;
 	put16(b, (unsigned)buf_len(&data));
-	buf_adds(b, buf_slice(&data));
+	bad |= buf_adds(b, buf_slice(&data)) < 0;
 	buf_fini(&data);
 	return bad ? -1 : 0;
+}
+
+bool dns_dashed_ip(const char *name, struct ip *out)
+{
+	char text[2][64];
+	size_t n = strcspn(name, ".");
+
+	if (n == 0 || n >= sizeof text[0])
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		text[0][i] = name[i] == '-' ? '.' : name[i];
+		text[1][i] = name[i] == '-' ? ':' : name[i];
+	}
+	return ip_parse((struct slice){text[0], n}, out) ||
+	       ip_parse((struct slice){text[1], n}, out);
 }
