@@ -104,11 +104,17 @@ void script_start(struct script *s, const struct script_step *steps, size_t n)
 	close(fd);
 }
 
+int script_is_over(struct script *s)
+{
+	if (s->pid && waitpid(s->pid, &s->status, WNOHANG) == s->pid)
+		s->pid = 0;
+	return s->pid == 0;
+}
+
 int script_passed(struct script *s)
 {
-	int status = -1;
-
-	if (waitpid(s->pid, &status, 0) != s->pid)
+	if (s->pid && waitpid(s->pid, &s->status, 0) != s->pid)
 		return 0;
-	return status == 0;
+	s->pid = 0;
+	return s->status == 0;
 }

@@ -23,11 +23,14 @@ struct script_step {
 #define SCRIPT_STATUS(line) "HTTP/1.1 " line "\r\nConnection: close\r\n\r\n"
 
 struct script {
-	pid_t pid;
+	pid_t pid; /* 0 once it has ended */
 	uint16_t port;
+	int status;
 };
 
 void script_start(struct script *s, const struct script_step *steps, size_t n);
+/* The process has ended: all steps are done, or one was not as it should be. */
+int script_is_over(struct script *s);
 /* All steps were asked for, as they say.  Waits for the process. */
 int script_passed(struct script *s);
 
