@@ -28,7 +28,8 @@ struct h1server {
 	struct http1 in;
 	size_t scanned;
 	size_t owed; /* response bytes written, credit for which is held back */
-	bool minor0, head_method, close, keep_alive, chunked, draining, freed;
+	bool minor0, head_method, close, keep_alive, chunked, draining;
+	bool taken; /* the conn was given away */
 	struct later later;
 	struct timer idle;
 	struct err why;
@@ -278,7 +279,7 @@ static size_t h1_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
 		enum h1s_at at = s->at;
 
 		if (at == H1S_OVER)
-			return n;
+			return s->taken ? used : n;
 		if (at == H1S_WAIT) { /* pipelined: its turn comes */
 			conn_pause(c);
 			break;
@@ -443,8 +444,14 @@ static void on_later(struct later *d)
 {
 	struct h1server *s = container_of(d, struct h1server, later);
 
+	struct err ok = {.code = ERR_NONE};
+
 	h1exch_free(s->done);
 	s->done = NULL;
+	if (s->taken) {
+		gone(s, &ok);
+		return;
+	}
 	if (s->now)
 		return;
 	if (s->why.code != ERR_NONE) {
@@ -532,8 +539,28 @@ static size_t h1_open(const struct http_server *base)
 	return ((const struct h1server *)base)->now != NULL;
 }
 
+static struct conn *h1_take(struct http_server *base, struct exch *x)
+{
+	struct h1server *s = (struct h1server *)base;
+	struct h1_response_opts o = {0};
+	char *to = (char *)loop_scratch(x->loop, 2);
+	size_t n;
+
+	if (s->minor0 || s->at != H1S_WAIT || !s->now || x != &s->now->x ||
+		x->head_sent)
+		return NULL;
+	n = h1_write_response(&x->rsp, &o, to);
+	if (!n)
+		return NULL;
+	conn_write(base->conn, to, n);
+	s->at = H1S_OVER;
+	s->taken = true;
+	settle(s);
+	return base->conn;
+}
+
 static const struct http_server_ops h1_ops = {
-	.drain = h1_drain, .end = h1_end, .open = h1_open};
+	.drain = h1_drain, .end = h1_end, .open = h1_open, .take = h1_take};
 
 struct http_server *h1_server_new(struct conn *c, struct err *e)
 {

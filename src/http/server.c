@@ -39,6 +39,11 @@ struct conn *http_server_conn(struct http_server *s)
 	return s->conn;
 }
 
+struct conn *http_server_take(struct http_server *s, struct exch *x)
+{
+	return s->ops->take ? s->ops->take(s, x) : NULL;
+}
+
 int status_of_error(const struct err *e)
 {
 	switch (e->code) {

@@ -49,4 +49,11 @@ void http_server_end(struct http_server *s); /* now; exchanges fail; no on_gone 
 size_t http_server_open(const struct http_server *s); /* exchanges in progress */
 struct conn *http_server_conn(struct http_server *s);
 
+/*
+ * HTTP/1.1 upgrades: answers `x`, the exchange being served, with the head in x->rsp
+ * (101) and gives the connection away.  The exchange and then the server are over at
+ * the end of the turn.  Returns owned; NULL, and nothing was done, when it cannot be.
+ */
+struct conn *http_server_take(struct http_server *s, struct exch *x);
+
 #endif

@@ -9,6 +9,7 @@ struct http_server_ops {
 	void (*drain)(struct http_server *s);
 	void (*end)(struct http_server *s);
 	size_t (*open)(const struct http_server *s);
+	struct conn *(*take)(struct http_server *s, struct exch *x); /* may be NULL */
 };
 
 struct http_server { /* first in each codec's struct */
