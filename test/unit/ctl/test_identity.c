@@ -39,6 +39,8 @@ static struct identity *id;
 static struct channel *channel;
 static struct script server;
 static char dir[] = "/tmp/mesh-identity-XXXXXX";
+static char *kubeconfig, *anchors;
+static struct buf leaf, issuer; /* of the last answer */
 static struct identity_config cfg = {
 	.namespace = "mesh",
 	.trust_domain = "cluster.local",
@@ -108,12 +110,14 @@ static void start(const struct script_step *steps, size_t n)
 	put_kubeconfig();
 	loop = loop_new(&e);
 	dns = dns_new(loop, NULL, &e);
-	kc.kubeconfig = path_of("kubeconfig");
+	kubeconfig = path_of("kubeconfig");
+	kc.kubeconfig = kubeconfig;
 	kube = kube_new(loop, dns, &kc, &e);
 	OK(loop && dns && kube);
 	OK(addr_parse(SLICE("127.0.0.1:0"), &cfg.at));
 	cfg.issuer_dir = dir;
-	cfg.anchors = path_of("anchors.pem");
+	anchors = path_of("anchors.pem");
+	cfg.anchors = anchors;
 	id = identity_new(loop, kube, &cfg, &e);
 	if (!id)
 		T_FAIL("%s", e.msg);
@@ -153,6 +157,13 @@ static bool script_ended(void)
 	return script_is_over(&server);
 }
 
+/* What was put off to the turn's end is done. */
+static void turn_over(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
 static void stop(void)
 {
 	static const char *const files[] = {
@@ -169,8 +180,15 @@ static void stop(void)
 	channel_free(channel);
 	identity_free(id);
 	kube_free(kube);
+	loop_post(loop, turn_over, NULL);
+	OK(loop_run(loop, NULL) == 0);
 	dns_free(dns);
 	loop_free(loop);
+	testca_fini(&ca);
+	buf_fini(&leaf);
+	buf_fini(&issuer);
+	free(kubeconfig);
+	free(anchors);
 	OK(script_passed(&server));
 }
 
@@ -178,7 +196,6 @@ static void stop(void)
 
 static int status;
 static char text[256];
-static struct buf leaf, issuer;
 static int64_t until;
 
 static void on_message(void *arg, struct grpc_call *c, struct slice m)
@@ -276,6 +293,9 @@ TEST(a_certificate_is_issued_for_a_token)
 		c = cert_read(buf_slice(&pem), &e);
 		root = cert_read(buf_slice(&ca.root_pem), &e);
 		OK(c && root && cert_verify(c, root, 0, &e) == 0);
+		cert_free(c);
+		cert_free(root);
+		buf_fini(&pem);
 	}
 	stop();
 }
@@ -383,6 +403,9 @@ TEST(a_new_issuer_on_disk_is_taken)
 	ask(NAME, NAME, "tok.en");
 	check_refused(GRPC_OK, "");
 	OK(!slice_eq(buf_slice(&before), buf_slice(&issuer)));
+	buf_fini(&before);
+	buf_fini(&both);
+	testca_fini(&other);
 	stop();
 }
 

@@ -37,9 +37,18 @@ static void start(const struct script *s)
 		T_FAIL("%s", e.msg);
 }
 
+/* What was put off to the turn's end is done. */
+static void turn_over(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
 static void stop(void)
 {
 	kube_free(kube);
+	loop_post(loop, turn_over, NULL);
+	OK(loop_run(loop, NULL) == 0);
 	dns_free(dns);
 	loop_free(loop);
 	buf_fini(&told);
