@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_ENDPOINT_H
+#define PROXY_ENDPOINT_H
+
+/*
+ * One address of a balancer: its connections (an HTTP/2 session shared by many exchanges,
+ * HTTP/1 connections pooled), who waits for one, how it has answered lately.
+ *
+ * A dial that fails hands everybody who waited back to the balancer and shuts the endpoint
+ * for a backoff.
+ */
+#include "http/client.h"
+#include "proxy/balancer.h"
+
+enum endpoint_at {
+	ENDPOINT_READY,   /* may be picked */
+	ENDPOINT_BACKOFF, /* refused lately; its timer is set */
+	ENDPOINT_REMOVED, /* discovery dropped it; freed when nothing uses it */
+};
+
+struct endpoint {
+	struct list node; /* in the balancer */
+	struct balancer *balancer;
+	struct pworker *worker;
+	const struct side_config *side;
+	const struct endpoint_info *info; /* lies in `owner` */
+	struct ref *owner;                /* a reference */
+	char text[ADDR_TEXT];
+
+	enum endpoint_at at;
+	struct timer retry;
+	unsigned failures; /* dials in a row */
+	struct err last;
+
+	double rtt; /* peak-EWMA, ns */
+	uint64_t rtt_at;
+	unsigned load; /* exchanges before their first byte, and streams */
+	unsigned users; /* exchanges and streams that point here */
+
+	struct list sessions[2]; /* by kind: with room first */
+	struct list waiting[2];  /* px by kind */
+	unsigned dialing[2];
+	struct list streams;     /* being dialled */
+
+	struct transport_meter *transport;
+	struct meter *meter; /* of the authority below, a reference */
+	char *authority;
+};
+
+struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker *w,
+	const struct endpoint_info *info, struct ref *owner);
+/* Discovery dropped it, or the balancer ends: drains, frees itself when unused. */
+void endpoint_remove(struct endpoint *ep);
+
+/* Peak-EWMA × (load + 1), as of now. */
+double endpoint_cost(struct endpoint *ep, uint64_t now, uint64_t decay);
+void endpoint_observe(struct endpoint *ep, uint64_t rtt, uint64_t now, uint64_t decay);
+
+/* Carries the exchange out on a connection, or queues it for one. */
+void endpoint_begin(struct endpoint *ep, struct px *p);
+void endpoint_unuse(struct endpoint *ep);
+/* Leaves the queue of an endpoint. */
+void endpoint_forget(struct px *p);
+
+/* A TCP, or TLS, connection to it; NULL when it cannot even be begun. */
+struct conn *endpoint_dial(struct endpoint *ep, struct err *e);
+void endpoint_dial_failed(struct endpoint *ep, const struct err *e);
+void endpoint_dial_worked(struct endpoint *ep);
+
+/* Closes HTTP/1 connections idle for longer than the pool's limit. */
+void endpoint_sweep(struct endpoint *ep, uint64_t now);
+void endpoint_drain(struct endpoint *ep);
+/* Frees it when it was removed and nothing uses it any more. */
+void endpoint_reap(struct endpoint *ep);
+
+/* ---- what the balancer does for it ---- */
+void balancer_retry(struct balancer *b, struct px *p, const struct err *why);
+void balancer_ready_changed(struct balancer *b, struct endpoint *ep);
+
+#endif

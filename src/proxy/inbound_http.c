@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that come to the application: policy, identity fields, orig-proto (spec proxy.md
+ * §3.3, §5, §6, §7.3).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "http/grpc.h"
+#include "proxy/inbound_int.h"
+
+/* ---- orig-proto: HTTP/1 that a proxy of ours carried over HTTP/2 ---- */
+
+static void restore_version(struct px *p)
+{
+	struct req_head *req = &p->x->req;
+	struct slice orig = fields_get(&req->fields, SLICE("l5d-orig-proto"));
+
+	if (!orig.n || req->version != HTTP_2)
+		return;
+	p->was_h1 = true;
+	req->version = slice_starts(orig, SLICE("HTTP/1.0")) ? HTTP_1_0 : HTTP_1_1;
+	req->absolute_form = slice_ends(orig, SLICE("absolute-form"));
+	req->no_host = req->version == HTTP_1_0 && req->authority.n == 0;
+	p->is_grpc = false;
+	fields_remove(&req->fields, SLICE("l5d-orig-proto"));
+}
+
+/* ---- authorization ---- */
+
+static struct meter *grant_meter(struct in_conn *c, const struct px *p,
+	const struct authz *az, struct series **allow)
+{
+	struct pworker *w = c->client.worker;
+	struct buf b = BUF_INIT, a = BUF_INIT;
+	struct meter *m;
+
+	labels_add(&b, "direction", SLICE("inbound"));
+	in_target_labels(&b, c);
+	in_target_labels(&a, c);
+	in_tls_labels(&b, c);
+	labels_meta(&b, "srv_", &c->port->policy->server);
+	labels_meta(&a, "srv_", &c->port->policy->server);
+	labels_meta(&b, "route_", &p->route->meta);
+	labels_meta(&a, "route_", &p->route->meta);
+	labels_meta(&b, "authz_", &az->meta);
+	labels_meta(&a, "authz_", &az->meta);
+	in_tls_labels(&a, c);
+	m = meter_get(w, buf_slice(&b));
+	*allow = metrics_series(w->metrics, M_IN_HTTP_ALLOW, buf_slice(&a));
+	buf_fini(&b);
+	buf_fini(&a);
+	return m;
+}
+
+/* The series of this connection's last request fit most requests that follow. */
+static void use_grant(struct in_conn *c, struct px *p, const struct authz *az)
+{
+	struct in_grant *g = &c->grant;
+
+	if (g->policy != c->port->policy || g->route != p->route || g->authz != az) {
+		meter_put(g->meter);
+		if (g->allow)
+			series_put(g->allow);
+		g->meter = grant_meter(c, p, az, &g->allow);
+		g->policy = c->port->policy;
+		g->route = p->route;
+		g->authz = az;
+	}
+	p->meter = meter_ref(g->meter);
+	if (g->allow)
+		series_add(g->allow, c->client.worker->index, 1);
+}
+
+static void count_denied(struct in_conn *c, const struct px *p, enum family f)
+{
+	struct pworker *w = c->client.worker;
+	struct buf b = BUF_INIT;
+	struct series *s;
+
+	in_target_labels(&b, c);
+	labels_meta(&b, "srv_", &c->port->policy->server);
+	if (p->route)
+		labels_meta(&b, "route_", &p->route->meta);
+	in_tls_labels(&b, c);
+	s = metrics_series(w->metrics, f, buf_slice(&b));
+	buf_fini(&b);
+	if (!s)
+		return;
+	series_add(s, w->index, 1);
+	series_put(s);
+}
+
+static enum flow deny(struct in_conn *c, struct px *p)
+{
+	char peer[ADDR_TEXT], text[512];
+
+	count_denied(c, p, M_IN_HTTP_DENY);
+	snprintf(text, sizeof text, "client %s%s is not authorized",
+		*in_identity(c) ? in_identity(c) : addr_text(&c->peer, peer),
+		c->tls ? "" : " (no TLS identity)");
+	log_info("proxy", "request denied", LS("client", addr_text(&c->peer, peer)),
+		LS("client_id", in_identity(c)), LI("port", c->dst.port),
+		LS("server", c->port->policy->server.name));
+	return px_answer(p, 403, GRPC_PERMISSION_DENIED, false, text);
+}
+
+static void audit(const struct in_conn *c, const struct px *p)
+{
+	char peer[ADDR_TEXT];
+
+	log_info("proxy", "Request allowed", LS("client", addr_text(&c->peer, peer)),
+		LS("client_id", in_identity(c)), LI("port", c->dst.port),
+		LZ("path", p->x->req.path));
+}
+
+static const struct authz *authorize(const struct in_conn *c, const struct px *p)
+{
+	const struct inbound_policy *pol = c->port->policy;
+	const struct authz *az = authz_match(p->route->authz, p->route->nauthz, &c->peer.ip,
+		c->tls, in_identity(c));
+
+	if (!az)
+		az = authz_match(
+			pol->authz, pol->nauthz, &c->peer.ip, c->tls, in_identity(c));
+	return az;
+}
+
+static enum flow policy_request(struct exch *x, void *shared, void *state)
+{
+	struct in_conn *c = x->conn_ctx;
+	struct px *p = x->user;
+	struct inbound_policy *pol = c->port->policy;
+	const struct authz *az;
+
+	(void)shared, (void)state;
+	ref_get(&pol->ref);
+	p->policy = &pol->ref;
+	if (pol->invalid)
+		return px_answer(p, 500, GRPC_INTERNAL, true, "invalid server policy");
+	p->rule = routes_match(pol->routes, pol->nroutes, &x->req, &p->route);
+	if (!p->rule) {
+		p->route = NULL;
+		count_denied(c, p, M_IN_HTTP_ROUTE_NOT_FOUND);
+		return px_answer(p, 404, GRPC_NOT_FOUND, false, "no route found");
+	}
+	az = authorize(c, p);
+	if (!az)
+		return deny(c, p);
+	if (az->audit)
+		audit(c, p);
+	use_grant(c, p, az);
+	return FLOW_NEXT;
+}
+
+static const struct filter policy_filter = {
+	.name = "policy", .on_request = policy_request};
+
+/* ---- the fields that an application may trust ---- */
+
+static enum flow identity_request(struct exch *x, void *shared, void *state)
+{
+	struct in_conn *c = x->conn_ctx;
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	fields_remove(&x->req.fields, SLICE("l5d-client-id"));
+	if (*in_identity(c))
+		fields_add(&x->req.fields, x->arena, SLICE("l5d-client-id"),
+			slice_of(in_identity(c)));
+	p->balancer = balancer_ref(c->balancer);
+	return FLOW_NEXT;
+}
+
+static enum flow identity_response(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	if (p->was_h1)
+		fields_set(&x->rsp.fields, x->arena, SLICE("l5d-orig-proto"),
+			x->rsp.version == HTTP_1_0 ? SLICE("HTTP/1.0")
+						   : SLICE("HTTP/1.1"));
+	return FLOW_NEXT;
+}
+
+static const struct filter identity_filter = {.name = "identity",
+	.on_request = identity_request,
+	.on_response = identity_response};
+
+/* ---- the stack ---- */
+
+static const struct stack inbound_stack = {
+	.count = 6,
+	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL}, {&policy_filter, NULL},
+		{&edit_filter, NULL}, {&identity_filter, NULL}, {&again_filter, NULL}},
+	.service = &balancer_service,
+};
+
+static void on_exch(void *arg, struct exch *x)
+{
+	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
+	struct px *p = px_new(x, c->client.worker, SIDE_IN);
+	struct err e;
+
+	if (!p) {
+		err_set(&e, ERR_LIMIT, "no memory for a request");
+		exch_cancel(x, &e);
+		return;
+	}
+	p->informs = c->tls && *in_identity(c);
+	restore_version(p);
+	exch_begin(x, &inbound_stack);
+}
+
+static void on_gone(void *arg, const struct err *e)
+{
+	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
+
+	c->http = NULL;
+	in_conn_free(c, e);
+}
+
+static const struct http_server_user server_user = {
+	.on_exch = on_exch, .on_gone = on_gone};
+
+void in_http_begin(struct in_conn *c, enum http_kind kind)
+{
+	struct err e;
+
+	c->at = IN_HTTP;
+	c->http = http_server_new(c->conn, kind, &c->client.worker->in_http, &server_user, c,
+		&e);
+	if (!c->http) {
+		log_warn("proxy", "inbound connection dropped", LE(&e));
+		conn_end(c->conn);
+		in_conn_free(c, &e);
+		return;
+	}
+	if (c->client.worker->draining)
+		http_server_drain(c->http);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The outermost filter but one: counts what happened.  px->meter is set by whoever learned the
+ * labels (the inbound policy, the balancer's endpoint); without one nothing is counted but
+ * the error metrics.
+ */
+#include "base/clock.h"
+#include "proxy/balancer.h"
+#include "proxy/px.h"
+
+struct px *px_new(struct exch *x, struct pworker *w, enum side side)
+{
+	struct px *p = arena_alloc(x->arena, sizeof *p);
+
+	if (!p)
+		return NULL;
+	*p = (struct px){.x = x, .worker = w, .side = side, .grpc_status = -1, .error = "",
+		.begun = loop_now(x->loop), .version = x->req.version,
+		.is_grpc = x->req.version == HTTP_2 && fields_is_grpc(&x->req.fields)};
+	list_init(&p->node);
+	x->user = p;
+	return p;
+}
+
+static void not_in_flight(struct px *p)
+{
+	if (p->in_flight)
+		p->worker->in_flight[p->side]--;
+	p->in_flight = false;
+}
+
+static enum flow meter_request_head(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+	uint32_t *now = &p->worker->in_flight[p->side];
+
+	(void)shared, (void)state;
+	if (*now >= worker_side(p->worker, p->side)->max_in_flight) {
+		err_set(&x->err, ERR_BUSY, "%u requests are in flight, the limit", *now);
+		return FLOW_ABORT;
+	}
+	(*now)++;
+	p->in_flight = true;
+	return FLOW_NEXT;
+}
+
+static int grpc_status_in(const struct fields *f)
+{
+	uint64_t n;
+	const struct field *status = f ? fields_find(f, SLICE("grpc-status")) : NULL;
+
+	return status && slice_u64(status->value, 1000, &n) ? (int)n : -1;
+}
+
+static enum flow meter_response_head(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	not_in_flight(p);
+	if (fields_is_grpc(&x->rsp.fields))
+		p->grpc_status = grpc_status_in(&x->rsp.fields);
+	return FLOW_NEXT;
+}
+
+static void meter_data(struct exch *x, void *shared, void *state, enum dir d, size_t n)
+{
+	(void)shared, (void)state, (void)n;
+	if (d == DIR_RESPONSE)
+		balancer_sample(x->user);
+}
+
+static void meter_end(struct exch *x, void *shared, void *state, enum dir d,
+	const struct fields *trailers)
+{
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	if (d != DIR_RESPONSE)
+		return;
+	balancer_sample(p);
+	if (trailers && p->grpc_status < 0)
+		p->grpc_status = grpc_status_in(trailers);
+}
+
+/* The `error` label of a response that failed below HTTP. */
+static const char *error_label(const struct exch *x)
+{
+	if (x->err.code == ERR_NONE)
+		return "";
+	if (x->err.code == ERR_TIMEOUT)
+		return "timeout";
+	return x->reset_code >= 0 ? "reset" : "i/o";
+}
+
+static void meter_done(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+	struct outcome o = {.status = x->rsp.status, .grpc_status = p->grpc_status};
+
+	(void)shared, (void)state;
+	not_in_flight(p);
+	o.error = error_label(x);
+	o.failure = *o.error || outcome_is_failure(o.status, o.grpc_status);
+	o.ms = (loop_now(x->loop) - p->begun) / NS_PER_MS;
+	meter_response(p->meter, &o);
+	balancer_done(p);
+	meter_put(p->meter);
+	p->meter = NULL;
+	ref_put(p->policy);
+	p->policy = NULL;
+}
+
+const struct filter meter_filter = {
+	.name = "meter",
+	.on_request = meter_request_head,
+	.on_response = meter_response_head,
+	.on_data = meter_data,
+	.on_end = meter_end,
+	.on_done = meter_done,
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that the application sends: route, backend, and what is between proxies only
+ * (spec proxy.md §5, §6, §8).
+ */
+#include "base/log.h"
+#include "http/grpc.h"
+#include "proxy/outbound_int.h"
+
+/* ---- route ---- */
+
+static const struct rule *match(struct out_target *t, struct px *p)
+{
+	const struct outbound_policy *pol = t->policy;
+	bool h2 = p->version == HTTP_2;
+
+	return routes_match(h2 ? pol->h2 : pol->http, h2 ? pol->nh2 : pol->nhttp,
+		&p->x->req, &p->route);
+}
+
+static enum flow route_request(struct exch *x, void *shared, void *state)
+{
+	struct out_conn *c = x->conn_ctx;
+	struct px *p = x->user;
+	const struct out_backend *b;
+
+	(void)shared, (void)state;
+	ref_get(&c->target->policy->ref);
+	p->policy = &c->target->policy->ref;
+	p->rule = match(c->target, p);
+	if (!p->rule)
+		return px_answer(p, 404, GRPC_NOT_FOUND, false, "no route found");
+	b = out_target_pick(c->target, p->rule->backends);
+	if (!b || !b->balancer) {
+		px_count_error(p, "unexpected");
+		return px_answer(p, 502, GRPC_UNAVAILABLE, true,
+			b && b->of->problem ? b->of->problem : "no backend to send it to");
+	}
+	p->balancer = balancer_ref(b->balancer);
+	p->backend_filters = b->of->filters;
+	p->nbackend_filters = b->of->nfilters;
+	return FLOW_NEXT;
+}
+
+static const struct filter route_filter = {.name = "route", .on_request = route_request};
+
+/* ---- fields between proxies ---- */
+
+static const struct slice from_peers[] = { /* in responses */
+	{"l5d-proxy-error", 15}, {"l5d-proxy-connection", 20}, {"l5d-orig-proto", 14}};
+
+static void strip(struct exch *x)
+{
+	struct slice said = fields_get(&x->rsp.fields, from_peers[0]);
+
+	if (said.n)
+		log_info("proxy", "the peer's proxy answered with an error",
+			LZ("authority", x->req.authority), LI("status", x->rsp.status),
+			LZ("error", said));
+	for (size_t i = 0; i < countof(from_peers); i++)
+		fields_remove(&x->rsp.fields, from_peers[i]);
+}
+
+static enum flow peer_request(struct exch *x, void *shared, void *state)
+{
+	(void)shared, (void)state;
+	fields_remove(&x->req.fields, SLICE("l5d-orig-proto"));
+	return FLOW_NEXT;
+}
+
+static enum flow peer_response(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	if (!p->endpoint)
+		return FLOW_NEXT; /* our own answer */
+	if (p->was_h1)
+		x->rsp.version = slice_is(fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")),
+					 "HTTP/1.0")
+					 ? HTTP_1_0
+					 : HTTP_1_1;
+	strip(x);
+	return FLOW_NEXT;
+}
+
+static const struct filter peer_filter = {
+	.name = "peer", .on_request = peer_request, .on_response = peer_response};
+
+/* ---- the stack ---- */
+
+static const struct stack outbound_stack = {
+	.count = 6,
+	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL}, {&route_filter, NULL},
+		{&edit_filter, NULL}, {&peer_filter, NULL}, {&again_filter, NULL}},
+	.service = &balancer_service,
+};
+
+static void on_exch(void *arg, struct exch *x)
+{
+	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
+	struct px *p = px_new(x, c->client.worker, SIDE_OUT);
+	struct err e;
+
+	if (!p) {
+		err_set(&e, ERR_LIMIT, "no memory for a request");
+		exch_cancel(x, &e);
+		return;
+	}
+	p->informs = !c->client.worker->cfg->no_informational;
+	exch_begin(x, &outbound_stack);
+}
+
+static void on_gone(void *arg, const struct err *e)
+{
+	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
+
+	c->http = NULL;
+	out_conn_free(c, e);
+}
+
+static const struct http_server_user server_user = {
+	.on_exch = on_exch, .on_gone = on_gone};
+
+void out_http_begin(struct out_conn *c, enum http_kind kind)
+{
+	struct err e;
+
+	c->at = OUT_HTTP;
+	c->http = http_server_new(c->conn, kind, &c->client.worker->out_http, &server_user,
+		c, &e);
+	if (!c->http) {
+		log_warn("proxy", "outbound connection dropped", LE(&e));
+		conn_end(c->conn);
+		out_conn_free(c, &e);
+		return;
+	}
+	if (c->client.worker->draining)
+		http_server_drain(c->http);
+}

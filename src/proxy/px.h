@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_PX_H
+#define PROXY_PX_H
+
+/*
+ * What the proxy remembers of one exchange (exch.user), in the exchange's arena, and the
+ * filters that both directions share.
+ */
+#include "http/exch.h"
+#include "proxy/meter.h"
+#include "proxy/target.h"
+
+struct balancer;
+struct endpoint;
+struct http_client;
+
+struct px {
+	struct exch *x;
+	struct pworker *worker;
+	enum side side;
+	struct list node;        /* in the queue of a balancer or of an endpoint */
+	struct balancer *balancer; /* where it is to go; a reference while set */
+	struct endpoint *endpoint; /* where it went; counted there while set */
+	struct http_client *client;
+	bool queued;             /* `node` is in a balancer's queue */
+	bool request_ended;      /* before there was a connection for it */
+	struct fields *trailers;
+	struct err last;         /* why the last try failed */
+	unsigned tries;
+
+	uint64_t begun;  /* loop time of the request head */
+	uint64_t sent;   /* of its dispatch to the endpoint */
+	bool sampled;    /* its round trip was told to the balancer */
+	bool in_flight;
+	bool is_grpc;
+	bool was_h1;     /* travels as HTTP/2 between proxies (l5d-orig-proto) */
+	enum http_version version; /* what the source speaks */
+	bool informs;    /* l5d-* response headers may be shown to this client */
+	const char *error; /* label `error` of response_total */
+	int grpc_status;   /* -1 until said */
+	struct meter *meter; /* a reference */
+
+	const struct route *route; /* of the policy below */
+	const struct rule *rule;
+	struct ref *policy; /* keeps the above; a reference */
+	const struct route_filter *backend_filters; /* of the backend chosen */
+	size_t nbackend_filters;
+};
+
+/* Makes x->user.  NULL when the exchange's arena is full. */
+struct px *px_new(struct exch *x, struct pworker *w, enum side side);
+
+/* Turns failures into responses (spec proxy.md §11), once, and says the cause. */
+extern const struct filter rescue_filter;
+/* Limits exchanges in flight; counts responses into px->meter. */
+extern const struct filter meter_filter;
+/* Applies the matched rule's filters: header edits, redirects, injected failures. */
+extern const struct filter edit_filter;
+/* The lowest: what failed before anything of it left is begun again, elsewhere. */
+extern const struct filter again_filter;
+
+/* Answers `status` (as gRPC: `grpc`) with `text` as l5d-proxy-error. */
+enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text);
+
+/* Counts a failure in {in,out}bound_http_errors_total. */
+void px_count_error(struct px *p, const char *error);
+
+#endif

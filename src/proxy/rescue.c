@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "http/grpc.h"
+#include "proxy/px.h"
+
+/* What each kind of failure becomes.  `label` is the `error` of *_http_errors_total. */
+static const struct rescue {
+	int status, grpc;
+	const char *label;
+} rescues[] = {
+	[ERR_NONE] = {500, GRPC_INTERNAL, "unexpected"},
+	[ERR_SYS] = {502, GRPC_UNAVAILABLE, "i/o"},
+	[ERR_SYNTAX] = {502, GRPC_UNAVAILABLE, "i/o"},
+	[ERR_LIMIT] = {502, GRPC_UNAVAILABLE, "unexpected"},
+	[ERR_DENIED] = {502, GRPC_UNAVAILABLE, "identity required"},
+	[ERR_MISSING] = {504, GRPC_UNAVAILABLE, "failfast"},
+	[ERR_CLOSED] = {502, GRPC_UNAVAILABLE, "i/o"},
+	[ERR_TIMEOUT] = {504, GRPC_DEADLINE_EXCEEDED, "failfast"},
+	[ERR_BUSY] = {503, GRPC_UNAVAILABLE, "loadshed"},
+	[ERR_BUG] = {500, GRPC_INTERNAL, "unexpected"},
+};
+
+void px_count_error(struct px *p, const char *error)
+{
+	struct buf b = BUF_INIT;
+	struct series *s;
+
+	labels_add(&b, "error", slice_of(error));
+	s = metrics_series(p->worker->metrics,
+		p->side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b));
+	buf_fini(&b);
+	if (!s)
+		return;
+	series_add(s, p->worker->index, 1);
+	series_put(s);
+}
+
+/* grpc-message carries any byte but these percent-encoded (gRPC over HTTP/2). */
+static struct slice grpc_text(struct arena *a, const char *text)
+{
+	size_t n = strlen(text), at = 0;
+	char *out = arena_alloc(a, 3 * n + 1);
+
+	if (!out)
+		return SLICE("");
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c >= 0x20 && c < 0x7f && c != '%') {
+			out[at++] = (char)c;
+			continue;
+		}
+		snprintf(out + at, 4, "%%%02X", c);
+		at += 3;
+	}
+	return (struct slice){out, at};
+}
+
+/* One line without control bytes, for a field value. */
+static struct slice field_text(struct arena *a, const char *text)
+{
+	size_t n = strlen(text);
+	char *out = arena_alloc(a, n + 1);
+
+	if (!out)
+		return SLICE("");
+	for (size_t i = 0; i < n; i++)
+		out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i];
+	return (struct slice){out, n};
+}
+
+static void grpc_answer(struct px *p, int grpc, const char *text)
+{
+	struct exch *x = p->x;
+	char *num = arena_alloc(x->arena, 4);
+
+	exch_answer(x, 200);
+	if (!num)
+		return;
+	snprintf(num, 4, "%d", grpc);
+	fields_add(&x->rsp.fields, x->arena, SLICE("content-type"), SLICE("application/grpc"));
+	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-status"), slice_of(num));
+	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-message"),
+		grpc_text(x->arena, text));
+	p->grpc_status = grpc;
+}
+
+enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text)
+{
+	struct exch *x = p->x;
+
+	if (p->is_grpc)
+		grpc_answer(p, grpc, text);
+	else
+		exch_answer(x, status);
+	if (p->informs) {
+		fields_add(&x->rsp.fields, x->arena, SLICE("l5d-proxy-error"),
+			field_text(x->arena, text));
+		if (close && !p->is_grpc)
+			fields_add(&x->rsp.fields, x->arena,
+				SLICE("l5d-proxy-connection"), SLICE("close"));
+	}
+	if (close && p->version != HTTP_2)
+		x->rsp.close = true;
+	return FLOW_TURN;
+}
+
+static enum flow rescue_error(struct exch *x, void *shared, void *state)
+{
+	const struct rescue *r = &rescues[x->err.code];
+	struct px *p = x->user;
+	struct err e = x->err;
+
+	(void)shared, (void)state;
+	if (x->reset_code >= 0 && x->req.version == HTTP_2 && !p->was_h1)
+		return FLOW_NEXT; /* an HTTP/2 peer's reset goes on as a reset */
+	px_count_error(p, r->label);
+	log_warn("proxy", "request failed",
+		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
+		LZ("authority", x->req.authority), LI("status", r->status), LE(&e));
+	return px_answer(p, r->status, r->grpc, true, e.msg);
+}
+
+const struct filter rescue_filter = {.name = "rescue", .on_error = rescue_error};

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/session.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+static void session_free(struct session *s, const struct err *why)
+{
+	struct endpoint *ep = s->ep;
+
+	flow_end(&s->flow, why);
+	list_remove(&s->node);
+	free(s);
+	endpoint_reap(ep);
+}
+
+struct session *session_with_room(struct endpoint *ep, enum http_kind kind)
+{
+	struct session *s = list_first(&ep->sessions[kind], struct session, node);
+
+	if (!s || !s->client || s->closing || !http_client_has_room(s->client))
+		return NULL;
+	return s;
+}
+
+/* "HTTP/1.1; absolute-form": what the far proxy is to turn it back into. */
+static struct slice orig_proto(const struct req_head *req)
+{
+	static const char *const names[2][2] = {
+		{"HTTP/1.0", "HTTP/1.0; absolute-form"},
+		{"HTTP/1.1", "HTTP/1.1; absolute-form"},
+	};
+
+	return slice_of(names[req->version == HTTP_1_1][req->absolute_form]);
+}
+
+void session_begin(struct session *s, struct px *p)
+{
+	struct exch *x = p->x;
+
+	s->idle_since = 0;
+	p->client = s->client;
+	meter_request(p->meter);
+	p->was_h1 = s->kind == HTTP_KIND_2 && x->req.version != HTTP_2;
+	if (p->was_h1)
+		fields_set(&x->req.fields, x->arena, SLICE("l5d-orig-proto"),
+			orig_proto(&x->req));
+	http_client_begin(s->client, x);
+	if (p->client && p->request_ended)
+		http_client_end_body(x, p->trailers);
+	/* those without room go to the back; the front always says whether there is any */
+	if (!http_client_has_room(s->client)) {
+		list_remove(&s->node);
+		list_push(&s->ep->sessions[s->kind], &s->node);
+	}
+}
+
+static void serve_waiting(struct session *s)
+{
+	struct endpoint *ep = s->ep;
+	struct px *p;
+
+	while (!s->closing && http_client_has_room(s->client) &&
+		(p = list_first(&ep->waiting[s->kind], struct px, node))) {
+		list_remove(&p->node);
+		session_begin(s, p);
+	}
+}
+
+static void client_room(void *arg, struct http_client *c)
+{
+	struct session *s = arg;
+
+	(void)c;
+	list_remove(&s->node);
+	list_push_front(&s->ep->sessions[s->kind], &s->node);
+	serve_waiting(s);
+}
+
+static void client_idle(void *arg, struct http_client *c)
+{
+	struct session *s = arg;
+
+	(void)c;
+	s->idle_since = loop_now(s->ep->worker->loop);
+	if (s->ep->at == ENDPOINT_REMOVED || s->ep->worker->draining)
+		session_drain(s);
+	else if (s->kind == HTTP_KIND_1)
+		worker_tick(s->ep->worker);
+}
+
+static void client_closing(void *arg, struct http_client *c)
+{
+	struct session *s = arg;
+
+	(void)c;
+	s->closing = true;
+	list_remove(&s->node);
+	list_push(&s->ep->sessions[s->kind], &s->node);
+	session_dial(s->ep, s->kind);
+}
+
+static void client_gone(void *arg, struct http_client *c, const struct err *e)
+{
+	struct session *s = arg;
+	struct endpoint *ep = s->ep;
+	enum http_kind kind = s->kind;
+
+	(void)c;
+	ep->users++;
+	session_free(s, e);
+	session_dial(ep, kind);
+	endpoint_unuse(ep);
+}
+
+static const struct http_client_user client_user = {.on_room = client_room,
+	.on_idle = client_idle,
+	.on_closing = client_closing,
+	.on_gone = client_gone};
+
+static void dial_over(struct session *s, const struct err *e)
+{
+	struct endpoint *ep = s->ep;
+
+	ep->dialing[s->kind]--;
+	ep->users++;
+	endpoint_dial_failed(ep, e);
+	session_free(s, e);
+	endpoint_unuse(ep);
+}
+
+static void dial_open(struct conn *c, void *arg)
+{
+	struct session *s = arg;
+	struct endpoint *ep = s->ep;
+	const struct h2_settings *h2 = &ep->worker->cfg->h2_client;
+	struct http_client_config cfg = {.head_max = ep->worker->cfg->head_max,
+		.stream_window = h2->stream_window,
+		.conn_window = h2->conn_window,
+		.keepalive_every = ep->info->ping_every,
+		.keepalive_timeout = ep->info->ping_timeout};
+	struct err e;
+
+	s->client = http_client_new(c, s->kind, &cfg, &client_user, s, &e);
+	if (!s->client) {
+		conn_end(c);
+		dial_over(s, &e);
+		return;
+	}
+	s->conn = NULL;
+	ep->dialing[s->kind]--;
+	endpoint_dial_worked(ep);
+	flow_begin(&s->flow, ep->worker, conn_base(c),
+		transport_meter_ref(ep->transport));
+	list_remove(&s->node);
+	list_push_front(&ep->sessions[s->kind], &s->node);
+	serve_waiting(s);
+	if (http_client_open(s->client) == 0)
+		client_idle(s, s->client);
+}
+
+/* Before it is open nobody can have anything to say to us, but errors. */
+static size_t dial_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)c, (void)arg, (void)p, (void)n;
+	return 0;
+}
+
+static void dial_gone(struct conn *c, void *arg, const struct err *e)
+{
+	struct err why = *e;
+
+	(void)c;
+	if (why.code == ERR_NONE)
+		err_set(&why, ERR_CLOSED, "closed by the peer");
+	dial_over(arg, &why);
+}
+
+static const struct conn_user dial_user = {
+	.on_open = dial_open, .on_in = dial_in, .on_gone = dial_gone};
+
+static bool dial_one(struct endpoint *ep, enum http_kind kind)
+{
+	struct session *s = calloc(1, sizeof *s);
+	struct err e;
+
+	if (!s)
+		return false;
+	s->ep = ep;
+	s->kind = kind;
+	list_init(&s->node);
+	s->conn = endpoint_dial(ep, &e);
+	if (!s->conn) {
+		free(s);
+		endpoint_dial_failed(ep, &e);
+		return false;
+	}
+	list_push(&ep->sessions[kind], &s->node);
+	ep->dialing[kind]++;
+	conn_use(s->conn, &dial_user, s);
+	return true;
+}
+
+static unsigned wanted(const struct endpoint *ep, enum http_kind kind)
+{
+	unsigned n = 0;
+
+	for (const struct list *l = ep->waiting[kind].next; l != &ep->waiting[kind];
+		l = l->next)
+		if (++n >= ep->side->max_idle_conns || kind == HTTP_KIND_2)
+			break;
+	return n;
+}
+
+void session_dial(struct endpoint *ep, enum http_kind kind)
+{
+	while (ep->at != ENDPOINT_REMOVED && ep->dialing[kind] < wanted(ep, kind))
+		if (!dial_one(ep, kind))
+			return;
+}
+
+void session_drain(struct session *s)
+{
+	s->closing = true;
+	if (s->client)
+		http_client_drain(s->client);
+}
+
+void session_sweep(struct session *s, uint64_t now)
+{
+	if (s->client && s->idle_since && !s->closing &&
+		now - s->idle_since > s->ep->side->pool_idle)
+		session_drain(s);
+}

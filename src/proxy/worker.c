@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/worker.h"
+
+#include "base/clock.h"
+#include "proxy/balancer.h"
+#include "proxy/inbound.h"
+#include "proxy/meter.h"
+#include "proxy/outbound.h"
+
+#define TICK NS_PER_S
+
+void worker_tick(struct pworker *w)
+{
+	if (!timer_is_set(&w->tick))
+		timer_set(&w->tick, TICK);
+}
+
+static bool has_work(const struct pworker *w)
+{
+	return !list_is_empty(&w->flows) || w->ports.count || w->targets.count ||
+	       w->balancers.count || w->meters.count || w->transports.count;
+}
+
+static void tick(struct timer *t)
+{
+	struct pworker *w = container_of(t, struct pworker, tick);
+	struct flow_count *f;
+
+	list_each(f, &w->flows, node)
+		flow_tick(f);
+	inbound_sweep(w);
+	outbound_sweep(w);
+	balancers_sweep(w, false);
+	meters_sweep(w);
+	if (has_work(w))
+		worker_tick(w);
+}
+
+static struct http_server_config http_config(const struct proxy_config *cfg,
+	const struct side_config *side)
+{
+	return (struct http_server_config){.head_max = cfg->head_max,
+		.max_streams = side->h2_server.max_streams,
+		.stream_window = side->h2_server.stream_window,
+		.conn_window = side->h2_server.conn_window,
+		.keepalive_every = side->h2_server.ping_every,
+		.keepalive_timeout = side->h2_server.ping_timeout};
+}
+
+void worker_init(struct pworker *w, struct loop *l)
+{
+	w->in_http = http_config(w->cfg, &w->cfg->in);
+	w->out_http = http_config(w->cfg, &w->cfg->out);
+	w->loop = l;
+	list_init(&w->flows);
+	list_init(&w->conns);
+	timer_init(&w->tick, l, tick);
+}
+
+void client_add(struct pworker *w, struct client *c)
+{
+	c->worker = w;
+	list_push(&w->conns, &c->node);
+}
+
+static void drain_over(struct pworker *w)
+{
+	void (*drained)(struct pworker *w) = w->drained;
+
+	w->drained = NULL;
+	if (drained)
+		drained(w);
+}
+
+void client_remove(struct client *c)
+{
+	struct pworker *w = c->worker;
+
+	list_remove(&c->node);
+	if (w->draining && list_is_empty(&w->conns))
+		drain_over(w);
+}
+
+void worker_drain(struct pworker *w, void (*drained)(struct pworker *w))
+{
+	struct client *c;
+
+	w->draining = true;
+	w->drained = drained;
+	list_each(c, &w->conns, node)
+		c->drain(c);
+	if (list_is_empty(&w->conns))
+		drain_over(w);
+}
+
+void worker_stop_all(struct pworker *w)
+{
+	struct client *c;
+
+	while ((c = list_first(&w->conns, struct client, node))) {
+		list_remove(&c->node);
+		c->stop(c);
+	}
+	timer_clear(&w->tick);
+}

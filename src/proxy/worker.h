@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+/*
+ * What one worker of the data plane has: its loop, its caches, its connections.  Nothing in
+ * here is touched by another thread but what the pointers to shared parts allow (metrics
+ * cells, the credentials' place, discovery's mailbox).
+ */
+#include "base/list.h"
+#include "base/map.h"
+#include "ev/loop.h"
+#include "http/server.h"
+#include "proxy/config.h"
+#include "proxy/disco.h"
+#include "proxy/metrics.h"
+
+struct pworker {
+	struct loop *loop;
+	unsigned index;
+	const struct proxy_config *cfg; /* shared, constant */
+	struct metrics *metrics;        /* shared */
+	struct disco *disco;            /* shared */
+	struct snap *creds;             /* shared: own credentials, renewed at any time */
+
+	struct http_server_config in_http, out_http; /* made from cfg */
+
+	struct map ports;      /* inbound: struct in_port by port */
+	struct map targets;    /* outbound: struct out_target by original destination */
+	struct map balancers;  /* struct balancer by name or address */
+	struct map meters;     /* struct meter by labels */
+	struct map transports; /* struct transport_meter by labels */
+	struct list flows;     /* every transport, to be counted every second */
+	struct list conns;     /* struct client: every accepted connection */
+	struct timer tick;     /* a second, while there is something to count or to evict */
+	uint32_t in_flight[2]; /* exchanges without a response head: inbound, outbound */
+	bool draining;
+	void (*drained)(struct pworker *w); /* called once draining has ended */
+};
+
+/* `w` zeroed but for the shared pointers and the index. */
+void worker_init(struct pworker *w, struct loop *l);
+
+enum side { SIDE_IN, SIDE_OUT };
+
+static inline const struct side_config *worker_side(const struct pworker *w, enum side s)
+{
+	return s == SIDE_IN ? &w->cfg->in : &w->cfg->out;
+}
+
+/* Keeps the tick going; call when something was added that it looks after. */
+void worker_tick(struct pworker *w);
+
+/* Accepted connections announce themselves so that a drain can end them in order. */
+struct client {
+	struct list node;
+	struct pworker *worker;
+	void (*drain)(struct client *c); /* finish what is begun, take no more, go */
+	void (*stop)(struct client *c);  /* now */
+};
+void client_add(struct pworker *w, struct client *c);
+void client_remove(struct client *c);
+
+void worker_drain(struct pworker *w, void (*drained)(struct pworker *w));
+void worker_stop_all(struct pworker *w);
+
+#endif
