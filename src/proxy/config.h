@@ -33,7 +33,7 @@ struct side_config { /* what inbound and outbound both have */
 	uint64_t pool_idle, discovery_idle;
 	uint64_t accept_keepalive, connect_keepalive, accept_user_timeout,
 		connect_user_timeout;
-	int backlog;
+	uint32_t backlog;
 	struct h2_settings h2_server;
 };
 
@@ -44,12 +44,14 @@ struct proxy_config {
 	struct h2_settings h2_client;
 	struct control_addr destination, policy, identity, tap_svc, trace;
 	const char *workload, *context;
-	const char *identity_dir, *trust_anchors, *token_file, *local_name,
-		*server_name;
+	const char *identity_dir, *trust_anchors, *token_file;
+	const char *local_name, *server_id, *server_name;
 	uint64_t identity_min_refresh, identity_max_refresh;
 	const char *profile_suffixes;
-	struct cidr *profile_networks, *cluster_networks;
-	size_t nprofile_networks, ncluster_networks;
+	struct cidr *profile_networks; /* each list has its count behind it */
+	size_t nprofile_networks;
+	struct cidr *cluster_networks;
+	size_t ncluster_networks;
 	uint64_t stream_initial, stream_idle, stream_lifetime, profile_initial;
 	const char *default_policy; /* one of the names of §7.2 */
 	uint16_t *inbound_ports;    /* watched from the start */
@@ -61,12 +63,14 @@ struct proxy_config {
 	uint64_t shutdown_grace, metrics_retain;
 	bool shutdown_endpoint, ingress, no_informational, hostname_labels,
 		authority_labels;
-	const char *log_filter, *access_log;
+	const char *log_filter, *log_format, *access_log;
 	bool log_json;
-	unsigned cores;
+	uint32_t cores;
+	uint32_t out_tcp_queue;
+	uint64_t out_tcp_failfast;
 	uint64_t dns_min_ttl, dns_max_ttl;
 	const char *tap_identity;
-	size_t head_max;
+	uint32_t head_max;
 };
 
 /* Returns the number of mistakes, each printed on stderr with its variable's name. */

@@ -42,7 +42,7 @@ enum in_at {
 /* What the series of an admitted request are, for one route and authorization. */
 struct in_grant {
 	const struct inbound_policy *policy; /* compared, not followed */
-	const struct route *route;
+	const struct policy_route *route;
 	const struct authz *authz;
 	struct meter *meter;
 	struct series *allow;

@@ -36,7 +36,7 @@ static void each_of(struct backend_fn_arg *a, const struct distribution *d)
 	}
 }
 
-static void each_route(struct backend_fn_arg *a, const struct route *v, size_t n)
+static void each_route(struct backend_fn_arg *a, const struct policy_route *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < v[i].nrules; j++)

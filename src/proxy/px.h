@@ -40,7 +40,7 @@ struct px {
 	int grpc_status;   /* -1 until said */
 	struct meter *meter; /* a reference */
 
-	const struct route *route; /* of the policy below */
+	const struct policy_route *route; /* of the policy below */
 	const struct rule *rule;
 	struct ref *policy; /* keeps the above; a reference */
 	const struct route_filter *backend_filters; /* of the backend chosen */

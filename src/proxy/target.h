@@ -129,7 +129,7 @@ struct rule {
 	const struct distribution *backends; /* outbound only */
 	uint64_t timeout;                    /* outbound: ns, 0: none */
 };
-struct route {
+struct policy_route {
 	struct meta meta;
 	bool is_grpc;
 	size_t nhosts, nauthz, nrules;
@@ -146,7 +146,7 @@ struct inbound_policy {
 	struct meta server;      /* srv_* labels */
 	size_t nauthz, nroutes;
 	const struct authz *authz;
-	const struct route *routes; /* never empty for HTTP */
+	const struct policy_route *routes; /* never empty for HTTP */
 };
 
 /* ---- outbound: GetProfile and OutboundPolicies.Watch, merged ---- */
@@ -178,17 +178,17 @@ struct outbound_policy {
 	struct meta parent;
 	const char *logical; /* "svc.ns.svc.cluster.local:port", or NULL */
 	size_t nhttp;        /* routes by what the client speaks */
-	const struct route *http;
+	const struct policy_route *http;
 	size_t nh2;
-	const struct route *h2;
+	const struct policy_route *h2;
 	const struct distribution *opaque;
 };
 
 /* ---- evaluation: pure, used by the data path and by tests ---- */
 struct req_head;
 /* The best route and rule (Gateway API precedence), or NULL. */
-const struct rule *routes_match(const struct route *v, size_t n,
-	const struct req_head *req, const struct route **route);
+const struct rule *routes_match(const struct policy_route *v, size_t n,
+	const struct req_head *req, const struct policy_route **route);
 /* The first authorization that admits this client, or NULL. `identity` "" : none. */
 const struct authz *authz_match(const struct authz *v, size_t n,
 	const struct ip *client, bool tls, const char *identity);

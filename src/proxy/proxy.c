@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/proxy.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ev/worker.h"
+#include "net/tcp.h"
+#include "proxy/balancer.h"
+#include "proxy/control.h"
+#include "proxy/inbound.h"
+#include "proxy/outbound.h"
+#include "proxy/worker.h"
+
+#define WORKERS_MAX 64
+
+struct proxy;
+
+struct data_worker {
+	struct proxy *proxy;
+	struct worker thread;
+	struct pworker p;
+	struct listener *in, *out[2];
+};
+
+struct proxy {
+	struct proxy_config cfg;
+	struct loop *loop;
+	struct dns *dns;
+	struct metrics *metrics;
+	struct snap creds;
+	struct identity *identity;
+	struct channel *destination, *policy;
+	struct disco *disco;
+	struct admin *admin;
+	struct data_worker *workers;
+	unsigned nworkers;
+	unsigned draining; /* workers that have not drained yet */
+	bool is_ready, is_stopping;
+	struct timer grace;
+	int status;
+};
+
+/* ---- control-plane channels ---- */
+
+struct channel *control_channel(struct loop *l, struct dns *d, const struct control_addr *to,
+	struct snap *creds, struct err *e)
+{
+	struct channel_config cfg = {.host = to->host,
+		.port = to->port,
+		.srv = to->name[0] != '\0',
+		.kind = HTTP_KIND_2,
+		.creds = to->name[0] ? creds : NULL,
+		.sni = to->name,
+		.expect = to->name,
+		.backoff_jitter = 0.1};
+
+	return channel_new(l, d, &cfg, e);
+}
+
+/* ---- workers ---- */
+
+static void in_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct data_worker *w = arg;
+
+	(void)peer;
+	inbound_accept(&w->p, fd);
+}
+
+static void out_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct data_worker *w = arg;
+
+	(void)peer;
+	outbound_accept(&w->p, fd);
+}
+
+static int listen_all(struct data_worker *w, struct err *e)
+{
+	const struct proxy_config *cfg = &w->proxy->cfg;
+	bool many = w->proxy->nworkers > 1;
+	struct listener_opts in = {.backlog = (int)cfg->in.backlog, .reuse_port = many};
+	struct listener_opts out = {.backlog = (int)cfg->out.backlog, .reuse_port = many};
+
+	w->in = listener_new(w->p.loop, &cfg->inbound_listen, &in, in_accept, w, e);
+	if (!w->in)
+		return -1;
+	for (size_t i = 0; i < cfg->noutbound_listen; i++) {
+		w->out[i] = listener_new(
+			w->p.loop, &cfg->outbound_listen[i], &out, out_accept, w, e);
+		if (!w->out[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int worker_begin(struct worker *t, struct err *e)
+{
+	struct data_worker *w = t->state;
+	struct proxy *px = w->proxy;
+
+	w->p = (struct pworker){.index = t->index, .cfg = &px->cfg, .metrics = px->metrics,
+		.disco = px->disco, .creds = &px->creds};
+	worker_init(&w->p, t->loop);
+	if (listen_all(w, e) < 0)
+		return -1;
+	inbound_watch_ports(&w->p);
+	return 0;
+}
+
+static void start_worker(struct data_worker *w, unsigned index, struct err *e)
+{
+	if (worker_start(&w->thread, index, worker_begin, w, e) == 0)
+		return;
+	log_error("proxy", "Initialization failure", LE(e));
+	w->proxy->status = 1;
+	loop_stop(w->proxy->loop);
+}
+
+/* The first certificate is there: connections are taken from now on. */
+static void identity_ready(void *arg)
+{
+	struct proxy *px = arg;
+	char text[ADDR_TEXT];
+	struct err e;
+
+	for (unsigned i = 0; i < px->nworkers; i++)
+		start_worker(&px->workers[i], i, &e);
+	if (px->status)
+		return;
+	px->is_ready = true;
+	log_info("proxy", "Ready",
+		LS("inbound", addr_text(&px->cfg.inbound_listen, text)));
+}
+
+/* ---- shutdown ---- */
+
+static void all_drained(void *arg)
+{
+	struct proxy *px = arg;
+
+	if (px->draining && --px->draining == 0)
+		loop_stop(px->loop);
+}
+
+static void worker_drained(struct pworker *p)
+{
+	struct data_worker *w = container_of(p, struct data_worker, p);
+
+	loop_post(w->proxy->loop, all_drained, w->proxy);
+}
+
+static void begin_drain(void *arg)
+{
+	struct data_worker *w = arg;
+
+	balancers_drain(&w->p);
+	worker_drain(&w->p, worker_drained);
+}
+
+static void grace_over(struct timer *t)
+{
+	struct proxy *px = container_of(t, struct proxy, grace);
+
+	log_warn("proxy", "the grace period is over: connections that are left are cut");
+	loop_stop(px->loop);
+}
+
+static void shut_down(void *arg)
+{
+	struct proxy *px = arg;
+
+	if (px->is_stopping) {
+		loop_stop(px->loop);
+		return;
+	}
+	px->is_stopping = true;
+	log_info("proxy", "Shutting down");
+	if (!px->is_ready) {
+		loop_stop(px->loop);
+		return;
+	}
+	timer_set(&px->grace, px->cfg.shutdown_grace);
+	px->draining = px->nworkers;
+	for (unsigned i = 0; i < px->nworkers; i++)
+		loop_post(px->workers[i].p.loop, begin_drain, &px->workers[i]);
+}
+
+static void on_signal(void *arg, int signo)
+{
+	(void)signo;
+	shut_down(arg);
+}
+
+static bool ready_now(void *arg)
+{
+	return ((struct proxy *)arg)->is_ready;
+}
+
+/* ---- start ---- */
+
+static void raise_fd_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r); /* fewer connections, no more */
+}
+
+static void say_hello(const struct proxy_config *c)
+{
+	char text[ADDR_TEXT];
+
+	log_info("proxy", "mesh-proxy " MESH_VERSION);
+	log_info("proxy", "Admin interface", LS("on", addr_text(&c->admin_listen, text)));
+	log_info("proxy", "Inbound interface", LS("on", addr_text(&c->inbound_listen, text)));
+	for (size_t i = 0; i < c->noutbound_listen; i++)
+		log_info("proxy", "Outbound interface",
+			LS("on", addr_text(&c->outbound_listen[i], text)));
+	log_info("proxy", "Local identity", LS("is", c->local_name));
+	log_info("proxy", "Destinations resolved", LS("via", c->destination.host),
+		LS("id", c->destination.name));
+}
+
+static int start(struct proxy *px, struct err *e)
+{
+	struct admin_hooks hooks = {ready_now, shut_down, px};
+
+	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
+	px->workers = calloc(px->nworkers, sizeof *px->workers);
+	px->loop = loop_new(e);
+	px->metrics = metrics_new(px->nworkers);
+	if (!px->workers || !px->loop || !px->metrics)
+		return -1;
+	for (unsigned i = 0; i < px->nworkers; i++)
+		px->workers[i].proxy = px;
+	timer_init(&px->grace, px->loop, grace_over);
+	metrics_extra(px->metrics, process_metrics, NULL);
+	if (loop_on_signal(px->loop, SIGTERM, on_signal, px, e) < 0 ||
+		loop_on_signal(px->loop, SIGINT, on_signal, px, e) < 0)
+		return -1;
+	px->dns = dns_new(px->loop, NULL, e);
+	if (!px->dns)
+		return -1;
+	px->admin = admin_start(px->loop, &px->cfg, px->metrics, &px->creds, &hooks, e);
+	if (!px->admin)
+		return -1;
+	px->destination = control_channel(
+		px->loop, px->dns, &px->cfg.destination, &px->creds, e);
+	px->policy = control_channel(px->loop, px->dns, &px->cfg.policy, &px->creds, e);
+	if (!px->destination || !px->policy)
+		return -1;
+	px->disco = disco_new(px->loop, &px->cfg, px->destination, px->policy);
+	px->identity = identity_start(px->loop, px->dns, &px->cfg, &px->creds, px->metrics,
+		identity_ready, px, e);
+	return px->identity && px->disco ? 0 : -1;
+}
+
+int proxy_run(void)
+{
+	static struct proxy px;
+	struct err e;
+
+	signal(SIGPIPE, SIG_IGN);
+	pthread_mutex_init(&px.creds.lock, NULL);
+	if (proxy_config_read(&px.cfg) > 0)
+		return EX_USAGE;
+	log_json(px.cfg.log_json);
+	if (log_filter_set(slice_of(px.cfg.log_filter), &e) < 0) {
+		fprintf(stderr, "LINKERD2_PROXY_LOG: %s\n", e.msg);
+		return EX_USAGE;
+	}
+	raise_fd_limit();
+	say_hello(&px.cfg);
+	if (start(&px, &e) < 0) {
+		fprintf(stderr, "Initialization failure: %s\n", e.msg);
+		return 1;
+	}
+	if (loop_run(px.loop, &e) < 0) {
+		fprintf(stderr, "%s\n", e.msg);
+		return 1;
+	}
+	/* what is left ends with the process: workers may be in the middle of a turn */
+	return px.status;
+}

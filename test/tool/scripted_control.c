@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A control plane that says what a script says: for scenarios and benches of the proxy.
+ *
+ *	scripted_control [-listen ADDR] [-ca FILE] [-life SECONDS] SCRIPT
+ *
+ * The script's lines:
+ *	service ADDR NAME          what is meant by this address
+ *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2 between
+ *	opaque ADDR                the service at this address speaks bytes
+ *	allow ID                   inbound: only this identity (else everybody)
+ *
+ * FILE holds the authority's certificate and key; it is made when it is not there.
+ *
+ * Prints "listening on ADDR" when it serves.  SIGHUP reads the script again and tells those who
+ * watch.  It certifies whoever asks.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/destination.pb-c.h"
+#include "api/identity.pb-c.h"
+#include "api/inbound.pb-c.h"
+#include "api/outbound.pb-c.h"
+#include "base/clock.h"
+#include "base/opt.h"
+#include "http/grpc.h"
+#include "tls/cert.h"
+
+#define LINES_MAX 512
+
+enum word { W_SERVICE, W_ENDPOINT, W_OPAQUE, W_ALLOW };
+
+struct line {
+	enum word word;
+	char a[256], b[256], c[256];
+};
+
+struct watcher { /* one open stream */
+	struct list node;
+	struct grpc_request *req;
+	void (*answer)(struct watcher *w);
+	char what[300];
+	struct addr addr;
+	bool first;
+};
+
+static struct {
+	const char *listen, *ca_file;
+	int64_t life;
+	const char *script;
+	struct line lines[LINES_MAX];
+	size_t n;
+	struct list watchers;
+	struct key *ca_key;
+	struct cert *ca;
+} t;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "scripted_control: %s\n", what);
+	exit(1);
+}
+
+/* ---- the script ---- */
+
+static void read_script(void)
+{
+	static const char *const words[] = {"service", "endpoint", "opaque", "allow"};
+	char text[1024], word[32];
+	FILE *f = fopen(t.script, "r");
+
+	if (!f)
+		die("the script cannot be read");
+	t.n = 0;
+	while (fgets(text, sizeof text, f) && t.n < LINES_MAX) {
+		struct line *l = &t.lines[t.n];
+
+		*l = (struct line){.a = ""};
+		if (sscanf(text, "%31s %255s %255s %255s", word, l->a, l->b, l->c) < 2)
+			continue;
+		for (size_t i = 0; i < countof(words); i++)
+			if (strcmp(word, words[i]) == 0) {
+				l->word = (enum word)i;
+				t.n++;
+			}
+	}
+	fclose(f);
+}
+
+static const struct line *find(enum word word, const char *a)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if (t.lines[i].word == word && strcmp(t.lines[i].a, a) == 0)
+			return &t.lines[i];
+	return NULL;
+}
+
+static void push(struct watcher *w, const void *m)
+{
+	struct buf b = BUF_INIT;
+
+	if (api_write(m, &b) == 0)
+		grpc_send(w->req, buf_slice(&b));
+	buf_fini(&b);
+}
+
+/* ---- watchers ---- */
+
+static void watcher_gone(struct grpc_request *r)
+{
+	struct watcher *w = grpc_get(r);
+
+	list_remove(&w->node);
+	free(w);
+}
+
+static void watch(struct grpc_request *r, const char *what, void (*answer)(struct watcher *w))
+{
+	struct watcher *w = calloc(1, sizeof *w);
+
+	if (!w)
+		die("no memory");
+	w->req = r;
+	w->answer = answer;
+	w->first = true;
+	snprintf(w->what, sizeof w->what, "%s", what);
+	list_push(&t.watchers, &w->node);
+	grpc_set(r, w, watcher_gone);
+	answer(w);
+	w->first = false;
+}
+
+static void on_hup(void *arg, int signo)
+{
+	struct watcher *w;
+
+	(void)arg, (void)signo;
+	read_script();
+	list_each(w, &t.watchers, node)
+		w->answer(w);
+}
+
+/* ---- destinations ---- */
+
+static Destination__WeightedAddr *endpoint(const struct line *l, struct arena *a)
+{
+	Destination__WeightedAddr *m =
+		API_NEW(Destination__WeightedAddr, destination__weighted_addr, a);
+	struct addr addr;
+
+	if (!addr_parse(slice_of(l->b), &addr))
+		die("an endpoint's address is malformed");
+	m->addr = api_addr(&addr, a);
+	m->weight = 10000;
+	if (!l->c[0])
+		return m;
+	m->tls_identity = API_NEW(Destination__TlsIdentity, destination__tls_identity, a);
+	m->tls_identity->strategy_case =
+		DESTINATION__TLS_IDENTITY__STRATEGY_DNS_LIKE_IDENTITY;
+	m->tls_identity->dns_like_identity =
+		API_NEW(Destination__TlsIdentity__DnsLikeIdentity,
+			destination__tls_identity__dns_like_identity, a);
+	m->tls_identity->dns_like_identity->name = (char *)l->c;
+	m->protocol_hint = API_NEW(Destination__ProtocolHint, destination__protocol_hint, a);
+	m->protocol_hint->protocol_case = DESTINATION__PROTOCOL_HINT__PROTOCOL_H2;
+	m->protocol_hint->h2 = API_NEW(Common__Empty, common__empty, a);
+	return m;
+}
+
+static void answer_get(struct watcher *w)
+{
+	Destination__Update u = DESTINATION__UPDATE__INIT;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	if (!w->first) { /* the simplest delta: none, then all */
+		u.update_case = DESTINATION__UPDATE__UPDATE_NO_ENDPOINTS;
+		u.no_endpoints =
+			API_NEW(Destination__NoEndpoints, destination__no_endpoints, &a);
+		u.no_endpoints->exists = true;
+		push(w, &u);
+	}
+	u.update_case = DESTINATION__UPDATE__UPDATE_ADD;
+	u.add = API_NEW(Destination__WeightedAddrSet, destination__weighted_addr_set, &a);
+	u.add->addrs = arena_array(&a, t.n + 1, sizeof *u.add->addrs);
+	for (size_t i = 0; i < t.n; i++)
+		if (t.lines[i].word == W_ENDPOINT && strcmp(t.lines[i].a, w->what) == 0)
+			u.add->addrs[u.add->n_addrs++] = endpoint(&t.lines[i], &a);
+	push(w, &u);
+	arena_fini(&a);
+}
+
+static void get(struct grpc_request *r, struct slice message)
+{
+	Destination__GetDestination *m;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	m = API_READ(Destination__GetDestination, destination__get_destination, message, &a,
+		NULL);
+	if (m)
+		watch(r, m->path, answer_get);
+	arena_fini(&a);
+}
+
+static void answer_profile(struct watcher *w)
+{
+	Destination__DestinationProfile p = DESTINATION__DESTINATION_PROFILE__INIT;
+	const struct line *l = find(W_SERVICE, w->what);
+
+	p.opaque_protocol = find(W_OPAQUE, w->what) != NULL;
+	if (l)
+		p.fully_qualified_name = (char *)l->b;
+	push(w, &p);
+}
+
+static void get_profile(struct grpc_request *r, struct slice message)
+{
+	Destination__GetDestination *m;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	m = API_READ(Destination__GetDestination, destination__get_destination, message, &a,
+		NULL);
+	if (m)
+		watch(r, m->path, answer_profile);
+	arena_fini(&a);
+}
+
+/* ---- outbound policy ---- */
+
+static Outbound__Backend *backend(const char *name, struct arena *a)
+{
+	Outbound__Backend *b = API_NEW(Outbound__Backend, outbound__backend, a);
+	Outbound__Backend__BalanceP2c *p =
+		API_NEW(Outbound__Backend__BalanceP2c, outbound__backend__balance_p2c, a);
+
+	b->kind_case = OUTBOUND__BACKEND__KIND_BALANCER;
+	b->balancer = p;
+	b->metadata = api_meta("core", "Service", "test", name, 80, a);
+	p->discovery = API_NEW(Outbound__Backend__EndpointDiscovery,
+		outbound__backend__endpoint_discovery, a);
+	p->discovery->kind_case = OUTBOUND__BACKEND__ENDPOINT_DISCOVERY__KIND_DST;
+	p->discovery->dst = API_NEW(Outbound__Backend__EndpointDiscovery__DestinationGet,
+		outbound__backend__endpoint_discovery__destination_get, a);
+	p->discovery->dst->path = (char *)name;
+	return b;
+}
+
+#define ONE(field, count, value, a)                                                    \
+	do {                                                                           \
+		(field) = arena_array((a), 1, sizeof *(field));                        \
+		(field)[0] = (value);                                                  \
+		(count) = 1;                                                           \
+	} while (0)
+
+static Outbound__HttpRoute *http_route(const char *name, struct arena *a)
+{
+	Outbound__HttpRoute *r = API_NEW(Outbound__HttpRoute, outbound__http_route, a);
+	Outbound__HttpRoute__Rule *rule =
+		API_NEW(Outbound__HttpRoute__Rule, outbound__http_route__rule, a);
+	Outbound__HttpRoute__RouteBackend *rb = API_NEW(
+		Outbound__HttpRoute__RouteBackend, outbound__http_route__route_backend, a);
+
+	r->metadata = api_meta_default("http", a);
+	rb->backend = backend(name, a);
+	rule->backends = API_NEW(
+		Outbound__HttpRoute__Distribution, outbound__http_route__distribution, a);
+	rule->backends->kind_case =
+		OUTBOUND__HTTP_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
+	rule->backends->first_available = API_NEW(Outbound__HttpRoute__FirstAvailable,
+		outbound__http_route__first_available, a);
+	ONE(rule->backends->first_available->backends,
+		rule->backends->first_available->n_backends, rb, a);
+	ONE(r->rules, r->n_rules, rule, a);
+	return r;
+}
+
+static Outbound__OpaqueRoute *opaque_route(const char *name, struct arena *a)
+{
+	Outbound__OpaqueRoute *r = API_NEW(Outbound__OpaqueRoute, outbound__opaque_route, a);
+	Outbound__OpaqueRoute__Rule *rule =
+		API_NEW(Outbound__OpaqueRoute__Rule, outbound__opaque_route__rule, a);
+	Outbound__OpaqueRoute__RouteBackend *rb = API_NEW(
+		Outbound__OpaqueRoute__RouteBackend, outbound__opaque_route__route_backend, a);
+
+	r->metadata = api_meta_default("opaque", a);
+	rb->backend = backend(name, a);
+	rule->backends = API_NEW(Outbound__OpaqueRoute__Distribution,
+		outbound__opaque_route__distribution, a);
+	rule->backends->kind_case =
+		OUTBOUND__OPAQUE_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
+	rule->backends->first_available = API_NEW(Outbound__OpaqueRoute__FirstAvailable,
+		outbound__opaque_route__first_available, a);
+	ONE(rule->backends->first_available->backends,
+		rule->backends->first_available->n_backends, rb, a);
+	ONE(r->rules, r->n_rules, rule, a);
+	return r;
+}
+
+static void answer_outbound(struct watcher *w)
+{
+	Outbound__OutboundPolicy p = OUTBOUND__OUTBOUND_POLICY__INIT;
+	const struct line *l = find(W_SERVICE, w->what);
+	Outbound__ProxyProtocol__Detect *d;
+	struct arena a;
+
+	if (!l) {
+		if (w->first)
+			grpc_end(w->req, GRPC_NOT_FOUND, "no such service");
+		return;
+	}
+	arena_init(&a, 1 << 20);
+	p.metadata = api_meta("core", "Service", "test", l->b, 80, &a);
+	p.protocol = API_NEW(Outbound__ProxyProtocol, outbound__proxy_protocol, &a);
+	d = API_NEW(Outbound__ProxyProtocol__Detect, outbound__proxy_protocol__detect, &a);
+	p.protocol->kind_case = OUTBOUND__PROXY_PROTOCOL__KIND_DETECT;
+	p.protocol->detect = d;
+	d->timeout = api_duration(10 * NS_PER_S, &a);
+	d->http1 = API_NEW(
+		Outbound__ProxyProtocol__Http1, outbound__proxy_protocol__http1, &a);
+	d->http2 = API_NEW(
+		Outbound__ProxyProtocol__Http2, outbound__proxy_protocol__http2, &a);
+	d->opaque = API_NEW(
+		Outbound__ProxyProtocol__Opaque, outbound__proxy_protocol__opaque, &a);
+	ONE(d->http1->routes, d->http1->n_routes, http_route(l->b, &a), &a);
+	ONE(d->http2->routes, d->http2->n_routes, http_route(l->b, &a), &a);
+	ONE(d->opaque->routes, d->opaque->n_routes, opaque_route(l->b, &a), &a);
+	push(w, &p);
+	arena_fini(&a);
+}
+
+static void outbound(struct grpc_request *r, struct slice message)
+{
+	Outbound__TrafficSpec *m;
+	char text[ADDR_TEXT] = "";
+	struct addr addr;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	m = API_READ(Outbound__TrafficSpec, outbound__traffic_spec, message, &a, NULL);
+	if (m && m->target_case == OUTBOUND__TRAFFIC_SPEC__TARGET_ADDR &&
+		api_to_addr(m->addr, &addr))
+		addr_text(&addr, text);
+	watch(r, text, answer_outbound);
+	arena_fini(&a);
+}
+
+/* ---- inbound policy ---- */
+
+static Inbound__Authz *authz(const char *id, struct arena *a)
+{
+	Inbound__Authz *z = API_NEW(Inbound__Authz, inbound__authz, a);
+	Inbound__Network *n = API_NEW(Inbound__Network, inbound__network, a);
+	struct cidr all = {.ip.family = 4};
+	Inbound__Identity *one;
+
+	n->net = api_cidr(&all, a);
+	ONE(z->networks, z->n_networks, n, a);
+	z->authentication = API_NEW(Inbound__Authn, inbound__authn, a);
+	z->metadata = api_meta_default(id ? "only" : "all-unauthenticated", a);
+	if (!id) {
+		z->authentication->permit_case = INBOUND__AUTHN__PERMIT_UNAUTHENTICATED;
+		z->authentication->unauthenticated = API_NEW(
+			Inbound__Authn__PermitUnauthenticated,
+			inbound__authn__permit_unauthenticated, a);
+		return z;
+	}
+	z->authentication->permit_case = INBOUND__AUTHN__PERMIT_MESH_TLS;
+	z->authentication->mesh_tls = API_NEW(
+		Inbound__Authn__PermitMeshTLS, inbound__authn__permit_mesh_tls, a);
+	z->authentication->mesh_tls->clients_case =
+		INBOUND__AUTHN__PERMIT_MESH_TLS__CLIENTS_IDENTITIES;
+	z->authentication->mesh_tls->identities =
+		API_NEW(Inbound__ClientIdentities, inbound__client_identities, a);
+	one = API_NEW(Inbound__Identity, inbound__identity, a);
+	one->name = (char *)id;
+	ONE(z->authentication->mesh_tls->identities->identities,
+		z->authentication->mesh_tls->identities->n_identities, one, a);
+	return z;
+}
+
+static void answer_inbound(struct watcher *w)
+{
+	Inbound__Server s = INBOUND__SERVER__INIT;
+	const char *id = NULL;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	for (size_t i = 0; i < t.n; i++)
+		if (t.lines[i].word == W_ALLOW)
+			id = t.lines[i].a;
+	s.protocol = API_NEW(Inbound__ProxyProtocol, inbound__proxy_protocol, &a);
+	s.protocol->kind_case = INBOUND__PROXY_PROTOCOL__KIND_DETECT;
+	s.protocol->detect = API_NEW(
+		Inbound__ProxyProtocol__Detect, inbound__proxy_protocol__detect, &a);
+	s.protocol->detect->timeout = api_duration(10 * NS_PER_S, &a);
+	ONE(s.authorizations, s.n_authorizations, authz(id, &a), &a);
+	ONE(s.labels, s.n_labels, api_label("name", "default:all-unauthenticated", &a), &a);
+	push(w, &s);
+	arena_fini(&a);
+}
+
+static void inbound(struct grpc_request *r, struct slice message)
+{
+	(void)message;
+	watch(r, "", answer_inbound);
+}
+
+/* ---- identity ---- */
+
+static bool load_ca(void)
+{
+	char text[16384];
+	FILE *f = fopen(t.ca_file, "r");
+	struct slice pem;
+	struct err e;
+
+	if (!f)
+		return false;
+	pem = (struct slice){text, fread(text, 1, sizeof text, f)};
+	fclose(f);
+	t.ca = cert_read(pem, &e);
+	t.ca_key = key_read(pem, &e);
+	return t.ca && t.ca_key;
+}
+
+static void make_ca(void)
+{
+	uint64_t now = clock_wall();
+	struct cert_spec spec = {.common_name = "identity.test",
+		.not_before = now - 60 * NS_PER_S, .not_after = now + 86400 * NS_PER_S,
+		.is_ca = true};
+	struct buf der = BUF_INIT, pem = BUF_INIT;
+	struct err e;
+	FILE *f;
+
+	if (load_ca())
+		return;
+	t.ca_key = key_generate(&e);
+	if (!t.ca_key || cert_issue(t.ca_key, &spec, NULL, NULL, &der, &e) < 0)
+		die(e.msg);
+	t.ca = cert_read(buf_slice(&der), &e);
+	pem_wrap("CERTIFICATE", buf_slice(&der), &pem);
+	f = fopen(t.ca_file, "w");
+	if (!t.ca || !f || key_write_pem(t.ca_key, &pem, &e) < 0)
+		die("the authority's file cannot be written");
+	fwrite(buf_slice(&pem).p, 1, buf_len(&pem), f);
+	fclose(f);
+	buf_fini(&der);
+	buf_fini(&pem);
+}
+
+static void certify(struct grpc_request *r, struct slice message)
+{
+	Identity__CertifyResponse answer = IDENTITY__CERTIFY_RESPONSE__INIT;
+	uint64_t now = clock_wall(), until = now + (uint64_t)t.life * NS_PER_S;
+	struct cert_spec spec = {.not_before = now - 5 * NS_PER_S, .not_after = until,
+		.server = true, .client = true};
+	struct buf der = BUF_INIT, b = BUF_INIT;
+	Identity__CertifyRequest *m;
+	const char *names[2] = {NULL, NULL};
+	struct arena a;
+	struct err e;
+
+	arena_init(&a, 1 << 20);
+	m = API_READ(Identity__CertifyRequest, identity__certify_request, message, &a, &e);
+	if (m)
+		names[0] = spec.common_name = m->identity;
+	spec.dns = names;
+	if (!m || cert_issue_csr(slice_bytes(m->certificate_signing_request.data,
+				  m->certificate_signing_request.len),
+			  &spec, t.ca, t.ca_key, &der, &e) < 0) {
+		grpc_end(r, GRPC_INVALID_ARGUMENT, e.msg);
+	} else {
+		answer.leaf_certificate = (ProtobufCBinaryData){
+			buf_len(&der), (uint8_t *)buf_slice(&der).p};
+		answer.valid_until = API_NEW(Common__Timestamp, common__timestamp, &a);
+		answer.valid_until->seconds = (int64_t)(until / NS_PER_S);
+		if (api_write(&answer, &b) == 0)
+			grpc_send(r, buf_slice(&b));
+		grpc_end(r, GRPC_OK, NULL);
+	}
+	buf_fini(&der);
+	buf_fini(&b);
+	arena_fini(&a);
+}
+
+/* ---- all ---- */
+
+static const struct grpc_method methods[] = {
+	{API_CERTIFY, certify, NULL}, {API_GET, get, NULL},
+	{API_GET_PROFILE, get_profile, NULL}, {API_INBOUND, inbound, NULL},
+	{API_OUTBOUND, outbound, NULL}};
+
+static const struct opt options[] = {
+	{.flag = "listen", .kind = OPT_TEXT, .preset = "127.0.0.1:0"},
+	{.flag = "ca", .kind = OPT_TEXT, .offset = 8, .needed = true},
+	{.flag = "life", .kind = OPT_INT, .offset = 16, .preset = "86400", .min = 1,
+		.max = 1000000},
+};
+
+static void complain(void *arg, const char *what)
+{
+	(void)arg;
+	die(what);
+}
+
+int main(int argc, char **argv)
+{
+	char text[ADDR_TEXT];
+	struct grpc_server *s;
+	struct loop *l;
+	struct addr at;
+	struct err e;
+	int rest;
+
+	opt_read(options, countof(options), &t, argc, argv, &rest, complain, NULL);
+	if (rest != 1 || !addr_parse(slice_of(t.listen), &at))
+		die("usage: scripted_control [-listen ADDR] [-life SECONDS] -ca FILE SCRIPT");
+	t.script = argv[1];
+	list_init(&t.watchers);
+	read_script();
+	make_ca();
+	l = loop_new(&e);
+	s = l ? grpc_server_new(l, &at, NULL, methods, countof(methods), NULL, &e) : NULL;
+	if (!s || loop_on_signal(l, SIGHUP, on_hup, NULL, &e) < 0)
+		die(e.msg);
+	printf("listening on %s\n", addr_text(grpc_server_addr(s), text));
+	fflush(stdout);
+	loop_run(l, &e);
+	return 0;
+}
