@@ -11,8 +11,10 @@ int proxy_main(int argc, char **argv)
 {
 	if (opt_asks_help(argc, argv)) {
 		puts("usage: mesh-proxy\n\n"
-		     "The data plane: a transparent mTLS proxy, configured by its environment\n"
-		     "(LINKERD2_PROXY_*).  Ends with 64 when that is wrong, naming every mistake.");
+		     "The data plane: a transparent mTLS proxy, configured by its "
+		     "environment\n"
+		     "(LINKERD2_PROXY_*).  Ends with 64 when that is wrong, naming "
+		     "every mistake.");
 		return 0;
 	}
 	return proxy_run();

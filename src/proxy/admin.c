@@ -143,7 +143,7 @@ static const struct route routes[] = {
 	{"*", "/quitquitquit", post_shutdown},
 };
 
-struct admin *admin_start(struct loop *l, const struct proxy_config *cfg,
+struct admin *proxy_admin_start(struct loop *l, const struct proxy_config *cfg,
 	struct metrics *metrics, struct snap *creds, const struct admin_hooks *hooks,
 	struct err *e)
 {
@@ -170,7 +170,7 @@ struct admin *admin_start(struct loop *l, const struct proxy_config *cfg,
 	return NULL;
 }
 
-void admin_free(struct admin *a)
+void proxy_admin_free(struct admin *a)
 {
 	site_free(a->site);
 	free(a);

@@ -67,9 +67,9 @@ static void ready_rebuild(struct balancer *b)
 		b->ready = v;
 		b->ready_cap = b->count;
 	}
-	list_each(ep, &b->endpoints, node)
-		if (ep->at == ENDPOINT_READY && b->nready < b->ready_cap)
-			b->ready[b->nready++] = ep;
+	list_each(ep, &b->endpoints,
+		node) if (ep->at == ENDPOINT_READY && b->nready < b->ready_cap)
+		b->ready[b->nready++] = ep;
 }
 
 static void serve_queue(struct balancer *b)
@@ -98,7 +98,8 @@ void balancer_ready_changed(struct balancer *b, struct endpoint *ep)
 {
 	if (ep->at == ENDPOINT_BACKOFF)
 		b->last = ep->last;
-	if (b->name && ep->failures >= DISTRUST_AFTER && b->distrusted != b->generation) {
+	if (b->name && ep->failures >= DISTRUST_AFTER &&
+		b->distrusted != b->generation) {
 		b->distrusted = b->generation;
 		disco_distrust(b->worker->disco, b->name);
 	}
@@ -129,9 +130,7 @@ static struct endpoint *endpoint_at(struct balancer *b, const struct addr *a)
 {
 	struct endpoint *ep;
 
-	list_each(ep, &b->endpoints, node)
-		if (addr_eq(&ep->info->addr, a))
-			return ep;
+	list_each(ep, &b->endpoints, node) if (addr_eq(&ep->info->addr, a)) return ep;
 	return NULL;
 }
 
@@ -145,11 +144,12 @@ static bool same_peer(const struct endpoint_info *a, const struct endpoint_info 
 {
 	return a->hint == b->hint && same_text(a->identity, b->identity) &&
 	       same_text(a->server_name, b->server_name) &&
-	       same_text(a->authority, b->authority) && a->tunnel_port == b->tunnel_port;
+	       same_text(a->authority, b->authority) &&
+	       a->tunnel_port == b->tunnel_port;
 }
 
-static void endpoint_add(struct balancer *b, const struct endpoint_info *info,
-	struct ref *owner)
+static void endpoint_add(
+	struct balancer *b, const struct endpoint_info *info, struct ref *owner)
 {
 	struct endpoint *ep = endpoint_new(b, b->side, b->worker, info, owner);
 
@@ -194,9 +194,8 @@ static void endpoints_told(void *arg, struct ref *value)
 			endpoint_add(b, &now->v[i], &now->ref);
 	}
 	ready_rebuild(b);
-	list_each(ep, &b->endpoints, node)
-		if (!still_there(now, ep))
-			endpoint_drop(b, ep);
+	list_each(ep, &b->endpoints, node) if (!still_there(now, ep))
+		endpoint_drop(b, ep);
 	serve_queue(b);
 }
 
@@ -204,7 +203,8 @@ static void endpoints_told(void *arg, struct ref *value)
 
 static void failfast_due(struct timer *t);
 
-static struct balancer *balancer_new(struct pworker *w, enum side side, struct slice key)
+static struct balancer *balancer_new(
+	struct pworker *w, enum side side, struct slice key)
 {
 	struct balancer *b = calloc(1, sizeof *b);
 
@@ -252,10 +252,11 @@ struct balancer *balancer_for_name(struct pworker *w, const struct backend *be)
 		b = balancer_new(w, SIDE_OUT, buf_slice(&key));
 		if (b) {
 			b->name = b->key + 5;
-			b->default_rtt = be->default_rtt ? be->default_rtt : b->default_rtt;
+			b->default_rtt =
+				be->default_rtt ? be->default_rtt : b->default_rtt;
 			b->decay = be->rtt_decay ? be->rtt_decay : b->decay;
-			b->sub = disco_endpoints(w->disco, w->loop, b->name,
-				endpoints_told, b);
+			b->sub = disco_endpoints(
+				w->disco, w->loop, b->name, endpoints_told, b);
 		}
 	}
 	buf_fini(&key);
@@ -316,8 +317,8 @@ static void add_fixed(struct balancer *b, const struct endpoint_info *info)
 	ready_rebuild(b);
 }
 
-struct balancer *balancer_for_addr(struct pworker *w, enum side side,
-	const struct endpoint_info *info)
+struct balancer *balancer_for_addr(
+	struct pworker *w, enum side side, const struct endpoint_info *info)
 {
 	struct buf key = BUF_INIT;
 	char text[ADDR_TEXT];
@@ -344,8 +345,7 @@ static void balancer_free(struct balancer *b)
 	if (b->sub)
 		sub_end(b->sub);
 	timer_clear(&b->failfast);
-	list_each(ep, &b->endpoints, node)
-		endpoint_drop(b, ep);
+	list_each(ep, &b->endpoints, node) endpoint_drop(b, ep);
 	free(b->ready);
 	free(b->key);
 	free(b);
@@ -357,11 +357,11 @@ void balancers_sweep(struct pworker *w, bool all)
 	struct endpoint *ep;
 	struct balancer *b;
 
-	map_each(b, &w->balancers, node) {
+	map_each(b, &w->balancers, node)
+	{
 		uint64_t keep = worker_side(w, b->side)->discovery_idle;
 
-		list_each(ep, &b->endpoints, node)
-			endpoint_sweep(ep, now);
+		list_each(ep, &b->endpoints, node) endpoint_sweep(ep, now);
 		if (b->refs == 0 && (all || now - b->unused_since > keep))
 			balancer_free(b);
 	}
@@ -372,9 +372,8 @@ void balancers_drain(struct pworker *w)
 	struct endpoint *ep;
 	struct balancer *b;
 
-	map_each(b, &w->balancers, node)
-		list_each(ep, &b->endpoints, node)
-			endpoint_sweep(ep, UINT64_MAX);
+	map_each(b, &w->balancers, node) list_each(ep, &b->endpoints, node)
+		endpoint_sweep(ep, UINT64_MAX);
 }
 
 /* ---- exchanges ---- */
@@ -407,22 +406,22 @@ static void failfast_due(struct timer *t)
 
 	explain(b, &e);
 	balancer_ref(b);
-	list_each(p, &b->queue, node)
-		if (now - p->sent >= limit) {
-			list_remove(&p->node);
-			p->queued = false;
-			b->queued--;
-			list_push(&late, &p->node);
-		}
+	list_each(p, &b->queue, node) if (now - p->sent >= limit)
+	{
+		list_remove(&p->node);
+		p->queued = false;
+		b->queued--;
+		list_push(&late, &p->node);
+	}
 	while ((p = list_first(&late, struct px, node))) {
 		list_remove(&p->node);
 		exch_fail(p->x, &e);
 	}
-	list_each(s, &b->streams, node)
-		if (now - s->since >= limit) {
-			list_remove(&s->node);
-			list_push(&late, &s->node);
-		}
+	list_each(s, &b->streams, node) if (now - s->since >= limit)
+	{
+		list_remove(&s->node);
+		list_push(&late, &s->node);
+	}
 	while ((s = list_first(&late, struct stream, node))) {
 		stream_done *done = s->done;
 		void *arg = s->arg;
@@ -682,8 +681,8 @@ static void stream_dispatch(struct stream *s)
 	conn_use(s->conn, &stream_user, s);
 }
 
-struct stream *balancer_stream(struct balancer *b, stream_done *done, void *arg,
-	struct err *e)
+struct stream *balancer_stream(
+	struct balancer *b, stream_done *done, void *arg, struct err *e)
 {
 	struct stream *s = calloc(1, sizeof *s);
 
@@ -691,7 +690,9 @@ struct stream *balancer_stream(struct balancer *b, stream_done *done, void *arg,
 		err_set(e, ERR_LIMIT, "no memory for a stream");
 		return NULL;
 	}
-	*s = (struct stream){.balancer = balancer_ref(b), .done = done, .arg = arg,
+	*s = (struct stream){.balancer = balancer_ref(b),
+		.done = done,
+		.arg = arg,
 		.since = loop_now(b->worker->loop)};
 	list_init(&s->node);
 	stream_dispatch(s);

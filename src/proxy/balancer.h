@@ -3,17 +3,17 @@
 #define PROXY_BALANCER_H
 
 /*
- * The service under both stacks: picks an endpoint for each exchange (power of two choices
- * over peak-EWMA, spec proxy.md §9.2), waits when none can take it, and tries elsewhere while
- * nothing of the request has left.
+ * The service under both stacks: picks an endpoint for each exchange (power of two
+ * choices over peak-EWMA, spec proxy.md §9.2), waits when none can take it, and tries
+ * elsewhere while nothing of the request has left.
  *
- * A balancer is either over a name that discovery resolves, or over one fixed address (an
- * inbound application, an original destination).  Cached per worker, kept for the idle time
- * after its last reference.
+ * A balancer is either over a name that discovery resolves, or over one fixed address
+ * (an inbound application, an original destination).  Cached per worker, kept for the
+ * idle time after its last reference.
  *
- * An endpoint that refuses is left at once and tried again after a backoff.  A request fails
- * with what its endpoints said when each of them was tried, or with ERR_TIMEOUT when none
- * could be tried within the fail-fast time.
+ * An endpoint that refuses is left at once and tried again after a backoff.  A request
+ * fails with what its endpoints said when each of them was tried, or with ERR_TIMEOUT
+ * when none could be tried within the fail-fast time.
  */
 #include "net/conn.h"
 #include "proxy/px.h"
@@ -22,8 +22,8 @@ struct balancer;
 
 /* Each returns a new reference, or NULL when memory is out. */
 struct balancer *balancer_for_name(struct pworker *w, const struct backend *b);
-struct balancer *balancer_for_addr(struct pworker *w, enum side side,
-	const struct endpoint_info *info);
+struct balancer *balancer_for_addr(
+	struct pworker *w, enum side side, const struct endpoint_info *info);
 struct balancer *balancer_ref(struct balancer *b);
 void balancer_unref(struct balancer *b); /* NULL is fine */
 
@@ -36,15 +36,15 @@ void balancer_sample(struct px *p);
 void balancer_done(struct px *p);
 
 /*
- * A byte stream instead of an exchange: a connection to one of the endpoints.  `done` is called
- * once, later: with an open conn (taken by the caller, and the endpoint's address), or with the
- * error.  stream_cancel() may be called before.
+ * A byte stream instead of an exchange: a connection to one of the endpoints.  `done`
+ * is called once, later: with an open conn (taken by the caller, and the endpoint's
+ * address), or with the error.  stream_cancel() may be called before.
  */
 struct stream;
 typedef void stream_done(void *arg, struct conn *c, const struct endpoint_info *to,
 	struct transport_meter *meter, const struct err *e);
-struct stream *balancer_stream(struct balancer *b, stream_done *done, void *arg,
-	struct err *e);
+struct stream *balancer_stream(
+	struct balancer *b, stream_done *done, void *arg, struct err *e);
 void stream_cancel(struct stream *s);
 /* The stream's connection ended: its endpoint carries one less. */
 void stream_over(struct stream *s);

@@ -19,12 +19,12 @@ enum kind {
 	K_DURATION,
 	K_RATIO,
 	K_ADDR,
-	K_ADDRS,    /* one or two */
+	K_ADDRS, /* one or two */
 	K_NETWORKS,
 	K_IPS,
-	K_PORTS,    /* a set */
+	K_PORTS, /* a set */
 	K_PORTLIST,
-	K_CONTROL,  /* <name>_ADDR and <name>_NAME */
+	K_CONTROL, /* <name>_ADDR and <name>_NAME */
 	K_NEEDED_CONTROL,
 	K_POLICY,
 	K_BOTH_UNUSED, /* known, without effect here */
@@ -42,37 +42,42 @@ struct var {
 		name, kind, offsetof(struct proxy_config, field), preset               \
 	}
 /* What inbound and outbound both have. */
-#define SIDE(NAME, s, connect_, idle_, failfast_, backoff_max_)                              \
-	V(NAME "_DETECT_TIMEOUT", K_DURATION, s.detect_timeout, "10s"),                   \
-		V(NAME "_CONNECT_TIMEOUT", K_DURATION, s.connect_timeout, connect_),       \
-		V(NAME "_CONNECT_EXP_BACKOFF_MIN", K_DURATION, s.backoff_min, "100ms"),   \
-		V(NAME "_CONNECT_EXP_BACKOFF_MAX", K_DURATION, s.backoff_max,             \
-			backoff_max_),                                                    \
-		V(NAME "_CONNECT_EXP_BACKOFF_JITTER", K_RATIO, s.backoff_jitter, "0.1"),  \
-		V(NAME "_HTTP_QUEUE_CAPACITY", K_UINT, s.queue_capacity, "10000"),        \
-		V(NAME "_HTTP_FAILFAST_TIMEOUT", K_DURATION, s.failfast, failfast_),       \
-		V(NAME "_MAX_IN_FLIGHT", K_UINT, s.max_in_flight, "100000"),              \
-		V(NAME "_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT", K_DURATION, s.pool_idle,    \
-			"3s"),                                                            \
-		V(NAME "_DISCOVERY_IDLE_TIMEOUT", K_DURATION, s.discovery_idle, idle_),    \
-		V(NAME "_ACCEPT_KEEPALIVE", K_DURATION, s.accept_keepalive, "0"),         \
-		V(NAME "_CONNECT_KEEPALIVE", K_DURATION, s.connect_keepalive, "0"),       \
-		V(NAME "_ACCEPT_USER_TIMEOUT", K_DURATION, s.accept_user_timeout, "0"),   \
-		V(NAME "_CONNECT_USER_TIMEOUT", K_DURATION, s.connect_user_timeout, "0"), \
-		V(NAME "_TCP_LISTEN_BACKLOG", K_UINT, s.backlog, "0"),                    \
-		V(NAME "_SERVER_HTTP2_INITIAL_STREAM_WINDOW_SIZE", K_UINT,                \
-			s.h2_server.stream_window, "65535"),                              \
-		V(NAME "_SERVER_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", K_UINT,            \
-			s.h2_server.conn_window, "1048576"),                              \
-		V(NAME "_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", K_DURATION,                   \
-			s.h2_server.ping_every, "0"),                                     \
-		V(NAME "_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", K_DURATION,                    \
-			s.h2_server.ping_timeout, "0"),                                   \
-		V(NAME "_SERVER_HTTP2_MAX_CONCURRENT_STREAMS", K_UINT,                    \
-			s.h2_server.max_streams, "10000"),                                \
-		V(NAME "_SERVER_HTTP2_MAX_FRAME_SIZE", K_UINT, s.h2_server.max_frame,     \
-			"16384"),                                                         \
-		V(NAME "_SERVER_HTTP2_ADAPTIVE_FLOW_CONTROL", K_BOOL,                     \
+#define SIDE(NAME, s, connect_, idle_, failfast_, backoff_max_)                        \
+	V(NAME "_DETECT_TIMEOUT", K_DURATION, s.detect_timeout, "10s"),                \
+		V(NAME "_CONNECT_TIMEOUT", K_DURATION, s.connect_timeout, connect_),   \
+		V(NAME "_CONNECT_EXP_BACKOFF_MIN", K_DURATION, s.backoff_min,          \
+			"100ms"),                                                      \
+		V(NAME "_CONNECT_EXP_BACKOFF_MAX", K_DURATION, s.backoff_max,          \
+			backoff_max_),                                                 \
+		V(NAME "_CONNECT_EXP_BACKOFF_JITTER", K_RATIO, s.backoff_jitter,       \
+			"0.1"),                                                        \
+		V(NAME "_HTTP_QUEUE_CAPACITY", K_UINT, s.queue_capacity, "10000"),     \
+		V(NAME "_HTTP_FAILFAST_TIMEOUT", K_DURATION, s.failfast, failfast_),   \
+		V(NAME "_MAX_IN_FLIGHT", K_UINT, s.max_in_flight, "100000"),           \
+		V(NAME "_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT", K_DURATION, s.pool_idle, \
+			"3s"),                                                         \
+		V(NAME "_DISCOVERY_IDLE_TIMEOUT", K_DURATION, s.discovery_idle,        \
+			idle_),                                                        \
+		V(NAME "_ACCEPT_KEEPALIVE", K_DURATION, s.accept_keepalive, "0"),      \
+		V(NAME "_CONNECT_KEEPALIVE", K_DURATION, s.connect_keepalive, "0"),    \
+		V(NAME "_ACCEPT_USER_TIMEOUT", K_DURATION, s.accept_user_timeout,      \
+			"0"),                                                          \
+		V(NAME "_CONNECT_USER_TIMEOUT", K_DURATION, s.connect_user_timeout,    \
+			"0"),                                                          \
+		V(NAME "_TCP_LISTEN_BACKLOG", K_UINT, s.backlog, "0"),                 \
+		V(NAME "_SERVER_HTTP2_INITIAL_STREAM_WINDOW_SIZE", K_UINT,             \
+			s.h2_server.stream_window, "65535"),                           \
+		V(NAME "_SERVER_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", K_UINT,         \
+			s.h2_server.conn_window, "1048576"),                           \
+		V(NAME "_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", K_DURATION,                \
+			s.h2_server.ping_every, "0"),                                  \
+		V(NAME "_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", K_DURATION,                 \
+			s.h2_server.ping_timeout, "0"),                                \
+		V(NAME "_SERVER_HTTP2_MAX_CONCURRENT_STREAMS", K_UINT,                 \
+			s.h2_server.max_streams, "10000"),                             \
+		V(NAME "_SERVER_HTTP2_MAX_FRAME_SIZE", K_UINT, s.h2_server.max_frame,  \
+			"16384"),                                                      \
+		V(NAME "_SERVER_HTTP2_ADAPTIVE_FLOW_CONTROL", K_BOOL,                  \
 			s.h2_server.adaptive, "false")
 
 static const struct var vars[] = {
@@ -100,7 +105,8 @@ static const struct var vars[] = {
 	V("MAX_IDLE_CONNS_PER_ENDPOINT", K_UINT, in.max_idle_conns, "10000"),
 	V("OUTBOUND_MAX_IDLE_CONNS_PER_ENDPOINT", K_UINT, out.max_idle_conns, "10000"),
 	V("HTTP2_INITIAL_STREAM_WINDOW_SIZE", K_UINT, h2_client.stream_window, "65535"),
-	V("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", K_UINT, h2_client.conn_window, "1048576"),
+	V("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", K_UINT, h2_client.conn_window,
+		"1048576"),
 	V("HTTP_HEAD_MAX", K_UINT, head_max, "65536"),
 	V("SHUTDOWN_GRACE_PERIOD", K_DURATION, shutdown_grace, "2m"),
 	V("SHUTDOWN_ENDPOINT_ENABLED", K_BOOL, shutdown_endpoint, "false"),
@@ -108,7 +114,8 @@ static const struct var vars[] = {
 	V("INGRESS_MODE", K_BOOL, ingress, "false"),
 	V("OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", K_BOOL, no_informational, "false"),
 	V("DESTINATION_CONTEXT", K_TEXT, context, ""),
-	V("DESTINATION_PROFILE_SUFFIXES", K_TEXT, profile_suffixes, "svc.cluster.local."),
+	V("DESTINATION_PROFILE_SUFFIXES", K_TEXT, profile_suffixes,
+		"svc.cluster.local."),
 	V("DESTINATION_PROFILE_NETWORKS", K_NETWORKS, profile_networks, ""),
 	V("DESTINATION_PROFILE_INITIAL_TIMEOUT", K_DURATION, profile_initial, "500ms"),
 	V("CONTROL_STREAM_INITIAL_TIMEOUT", K_DURATION, stream_initial, "0"),
@@ -159,7 +166,8 @@ static int set_ratio(double *out, const char *text, struct err *e)
 
 	*out = strtod(text, &end);
 	if (end == text || *end || *out < 0 || *out > 100)
-		return err_set(e, ERR_SYNTAX, "\"%s\" is not a ratio such as 0.1", text);
+		return err_set(
+			e, ERR_SYNTAX, "\"%s\" is not a ratio such as 0.1", text);
 	return 0;
 }
 
@@ -259,7 +267,8 @@ static int set_portlist(uint16_t **out, const char *text, struct err *e)
 static int set_policy(const char **out, const char *text, struct err *e)
 {
 	static const char *const names[] = {"deny", "audit", "all-authenticated",
-		"all-unauthenticated", "cluster-authenticated", "cluster-unauthenticated"};
+		"all-unauthenticated", "cluster-authenticated",
+		"cluster-unauthenticated"};
 
 	for (size_t i = 0; i < countof(names); i++)
 		if (strcmp(text, names[i]) == 0) {
@@ -267,7 +276,8 @@ static int set_policy(const char **out, const char *text, struct err *e)
 			return 0;
 		}
 	return err_set(e, ERR_SYNTAX,
-		"\"%s\" is none of deny, audit, all-authenticated, all-unauthenticated, "
+		"\"%s\" is none of deny, audit, all-authenticated, "
+		"all-unauthenticated, "
 		"cluster-authenticated, cluster-unauthenticated",
 		text);
 }
@@ -283,8 +293,8 @@ static bool is_local(const struct control_addr *c)
 }
 
 /* host:port, where the host is a name. */
-static int set_control(struct control_addr *c, const char *addr, const char *name,
-	struct err *e)
+static int set_control(
+	struct control_addr *c, const char *addr, const char *name, struct err *e)
 {
 	const char *colon = strrchr(addr, ':');
 	uint64_t port;
@@ -309,8 +319,8 @@ struct reading {
 	int mistakes;
 };
 
-static void complain(struct reading *r, const char *name, const char *suffix,
-	const char *what)
+static void complain(
+	struct reading *r, const char *name, const char *suffix, const char *what)
 {
 	r->mistakes++;
 	fprintf(stderr, "%s%s%s: %s\n", P, name, suffix, what);
@@ -340,8 +350,8 @@ static void read_control(struct reading *r, const struct var *v, void *field)
 		complain(r, v->name, name ? "_ADDR" : "_NAME", e.msg);
 }
 
-static int set(struct proxy_config *c, const struct var *v, void *field, const char *text,
-	struct err *e)
+static int set(struct proxy_config *c, const struct var *v, void *field,
+	const char *text, struct err *e)
 {
 	switch (v->kind) {
 	case K_TEXT:

@@ -3,8 +3,8 @@
 #define PROXY_CONTROL_H
 
 /*
- * The control thread's parts: who asks the control plane, and who is asked by people and
- * probes.  All of it runs on one loop, apart from the workers.
+ * The control thread's parts: who asks the control plane, and who is asked by people
+ * and probes.  All of it runs on one loop, apart from the workers.
  */
 #include "http/channel.h"
 #include "proxy/config.h"
@@ -20,16 +20,16 @@ struct channel *control_channel(struct loop *l, struct dns *d,
 	const struct control_addr *to, struct snap *creds, struct err *e);
 
 /*
- * The proxy's own identity (spec proxy.md §12.1): key and request from the identity directory
- * (made there when absent), certified by the identity service, renewed at 70 % of its life for
- * as long as the process lives.  `creds` always holds the newest; a standing connection keeps
- * those it was made with.
+ * The proxy's own identity (spec proxy.md §12.1): key and request from the identity
+ * directory (made there when absent), certified by the identity service, renewed at 70
+ * % of its life for as long as the process lives.  `creds` always holds the newest; a
+ * standing connection keeps those it was made with.
  */
 struct identity;
-struct identity *identity_start(struct loop *l, struct dns *d, const struct proxy_config *cfg,
-	struct snap *creds, struct metrics *metrics, void (*ready)(void *arg), void *arg,
-	struct err *e);
-void identity_free(struct identity *id);
+struct identity *proxy_identity_start(struct loop *l, struct dns *d,
+	const struct proxy_config *cfg, struct snap *creds, struct metrics *metrics,
+	void (*ready)(void *arg), void *arg, struct err *e);
+void proxy_identity_free(struct identity *id);
 
 /* GET /live /ready /metrics, … (spec proxy.md §14). */
 struct admin;
@@ -38,12 +38,12 @@ struct admin_hooks {
 	void (*shutdown)(void *arg);
 	void *arg;
 };
-struct admin *admin_start(struct loop *l, const struct proxy_config *cfg,
+struct admin *proxy_admin_start(struct loop *l, const struct proxy_config *cfg,
 	struct metrics *metrics, struct snap *creds, const struct admin_hooks *hooks,
 	struct err *e);
-void admin_free(struct admin *a);
+void proxy_admin_free(struct admin *a);
 
 /* process_*, proxy_build_info */
-void process_metrics(void *arg, struct buf *out);
+void proxy_process_metrics(void *arg, struct buf *out);
 
 #endif

@@ -3,8 +3,9 @@
 #define PROXY_DECODE_H
 
 /*
- * The API's messages (spec api.md §5–§8) into snapshots (proxy/target.h).  Pure: bytes in, a new
- * snapshot out, with one reference; NULL and `e` when the bytes make no sense.
+ * The API's messages (spec api.md §5–§8) into snapshots (proxy/target.h).  Pure: bytes
+ * in, a new snapshot out, with one reference; NULL and `e` when the bytes make no
+ * sense.
  */
 #include "base/err.h"
 #include "base/obj.h"
@@ -13,25 +14,27 @@
 
 #define SNAPSHOT_MAX ((size_t)32 * 1024 * 1024)
 
-/* inbound.Server.  What cannot be understood becomes a policy that refuses (`invalid`). */
+/* inbound.Server.  What cannot be understood becomes a policy that refuses (`invalid`).
+ */
 struct inbound_policy *decode_inbound(struct slice bytes);
 /* Before the policy service has answered (spec proxy.md §7.2). */
 struct inbound_policy *default_inbound(const struct proxy_config *cfg, uint16_t port);
 
 /*
- * outbound.OutboundPolicy and destination.DestinationProfile, either may be absent (p NULL), for
- * an original destination; without both, to the destination itself.
+ * outbound.OutboundPolicy and destination.DestinationProfile, either may be absent (p
+ * NULL), for an original destination; without both, to the destination itself.
  */
 struct outbound_policy *decode_outbound(struct slice policy, struct slice profile,
 	const struct addr *dst, struct err *e);
 
-/* destination.Update applied to what was known (`before` may be NULL).  `reset`: the first one
- * after a reconnect, which replaces everything. */
-struct endpoints *decode_endpoints(const struct endpoints *before, bool reset,
-	struct slice update, struct err *e);
+/* destination.Update applied to what was known (`before` may be NULL).  `reset`: the
+ * first one after a reconnect, which replaces everything. */
+struct endpoints *decode_endpoints(
+	const struct endpoints *before, bool reset, struct slice update, struct err *e);
 struct endpoints *endpoints_none(enum endpoints_state state);
 
-/* ---- parts, shared by the decoders; NULL or -1 when the arena is full or it is malformed ---- */
+/* ---- parts, shared by the decoders; NULL or -1 when the arena is full or it is
+ * malformed ---- */
 struct Meta__Metadata;
 struct Destination__WeightedAddr;
 struct HttpRoute__HttpRouteMatch;
@@ -53,14 +56,15 @@ struct GrpcRoute__GrpcFailureInjector;
 struct HttpRoute__RequestHeaderModifier;
 struct HttpRoute__ResponseHeaderModifier;
 struct HttpRoute__RequestRedirect;
-void decode_failure(const struct HttpRoute__HttpFailureInjector *m,
-	struct route_filter *out);
-void decode_rpc_failure(const struct GrpcRoute__GrpcFailureInjector *m,
-	struct route_filter *out);
-int decode_request_edit(const struct HttpRoute__RequestHeaderModifier *m, struct arena *a,
-	struct route_filter *out);
-int decode_response_edit(const struct HttpRoute__ResponseHeaderModifier *m, struct arena *a,
-	struct route_filter *out);
-void decode_redirect(const struct HttpRoute__RequestRedirect *m, struct route_filter *out);
+void decode_failure(
+	const struct HttpRoute__HttpFailureInjector *m, struct route_filter *out);
+void decode_rpc_failure(
+	const struct GrpcRoute__GrpcFailureInjector *m, struct route_filter *out);
+int decode_request_edit(const struct HttpRoute__RequestHeaderModifier *m,
+	struct arena *a, struct route_filter *out);
+int decode_response_edit(const struct HttpRoute__ResponseHeaderModifier *m,
+	struct arena *a, struct route_filter *out);
+void decode_redirect(
+	const struct HttpRoute__RequestRedirect *m, struct route_filter *out);
 
 #endif

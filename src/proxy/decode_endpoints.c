@@ -26,7 +26,8 @@ struct endpoints *endpoints_none(enum endpoints_state state)
 	return s;
 }
 
-/* ---- labels: "dst_" before each key, sorted, the endpoint's own over the set's ---- */
+/* ---- labels: "dst_" before each key, sorted, the endpoint's own over the set's ----
+ */
 
 static const char *prefixed(const char *key, struct arena *a)
 {
@@ -129,8 +130,8 @@ static const char *keep(const char *text, struct arena *a)
 }
 
 /* Into another arena: what an update does not mention stays. */
-static int keep_endpoint(const struct endpoint_info *from, struct arena *a,
-	struct endpoint_info *to)
+static int keep_endpoint(
+	const struct endpoint_info *from, struct arena *a, struct endpoint_info *to)
 {
 	struct label *l = arena_array(a, from->labels.n + 1, sizeof *l);
 
@@ -156,7 +157,8 @@ static bool mentioned(const Destination__Update *u, const struct addr *addr)
 
 	if (u->update_case == DESTINATION__UPDATE__UPDATE_ADD)
 		for (size_t i = 0; i < u->add->n_addrs; i++)
-			if (api_to_addr(u->add->addrs[i]->addr, &a) && addr_eq(&a, addr))
+			if (api_to_addr(u->add->addrs[i]->addr, &a) &&
+				addr_eq(&a, addr))
 				return true;
 	if (u->update_case == DESTINATION__UPDATE__UPDATE_REMOVE)
 		for (size_t i = 0; i < u->remove->n_addrs; i++)
@@ -178,10 +180,12 @@ static int add_all(const Destination__WeightedAddrSet *set, struct endpoints *s,
 {
 	struct labels common;
 
-	if (labels_of(set->metric_labels, set->n_metric_labels, NULL, &s->arena, &common) < 0)
+	if (labels_of(set->metric_labels, set->n_metric_labels, NULL, &s->arena,
+		    &common) < 0)
 		return err_set(e, ERR_LIMIT, "no memory for endpoints");
 	for (size_t i = 0; i < set->n_addrs; i++)
-		if (decode_endpoint(set->addrs[i], &common, &s->arena, &v[s->n++], e) < 0)
+		if (decode_endpoint(set->addrs[i], &common, &s->arena, &v[s->n++], e) <
+			0)
 			return -1;
 	return 0;
 }
@@ -189,9 +193,10 @@ static int add_all(const Destination__WeightedAddrSet *set, struct endpoints *s,
 static int apply(struct endpoints *s, const struct endpoints *before,
 	const Destination__Update *u, struct err *e)
 {
-	size_t most = (before ? before->n : 0) +
-		      (u->update_case == DESTINATION__UPDATE__UPDATE_ADD ? u->add->n_addrs
-									 : 0);
+	size_t most =
+		(before ? before->n : 0) +
+		(u->update_case == DESTINATION__UPDATE__UPDATE_ADD ? u->add->n_addrs
+								   : 0);
 	struct endpoint_info *v = arena_array(&s->arena, most + 1, sizeof *v);
 
 	if (!v)
@@ -210,8 +215,8 @@ static int apply(struct endpoints *s, const struct endpoints *before,
 	return 0;
 }
 
-struct endpoints *decode_endpoints(const struct endpoints *before, bool reset,
-	struct slice update, struct err *e)
+struct endpoints *decode_endpoints(
+	const struct endpoints *before, bool reset, struct slice update, struct err *e)
 {
 	struct endpoints *s = endpoints_none(ENDPOINTS_KNOWN);
 	Destination__Update *u;

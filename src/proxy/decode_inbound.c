@@ -35,10 +35,11 @@ static struct inbound_policy *policy_new(void)
 
 /* ---- metadata out of labels (spec proxy.md §7.5) ---- */
 
-static void meta_of_labels(Common__Label *const *v, size_t n, const char *kind,
-	struct meta *out)
+static void meta_of_labels(
+	Common__Label *const *v, size_t n, const char *kind, struct meta *out)
 {
-	const char *name = api_label_get(v, n, "name"), *k = api_label_get(v, n, "kind"),
+	const char *name = api_label_get(v, n, "name"),
+		   *k = api_label_get(v, n, "kind"),
 		   *group = api_label_get(v, n, "group");
 
 	*out = (struct meta){"", "default", "", "", "", 0};
@@ -67,7 +68,8 @@ static const char *suffix(const Inbound__IdentitySuffix *s, struct arena *a)
 	return text;
 }
 
-static int clients(const Inbound__ClientIdentities *c, struct arena *a, struct authz *out)
+static int clients(
+	const Inbound__ClientIdentities *c, struct arena *a, struct authz *out)
 {
 	const char **ids = arena_array(a, c->n_identities + 1, sizeof *ids);
 	const char **suffixes = arena_array(a, c->n_suffixes + 1, sizeof *suffixes);
@@ -89,12 +91,14 @@ static int clients(const Inbound__ClientIdentities *c, struct arena *a, struct a
 	return 0;
 }
 
-static int authn(const Inbound__Authn *m, struct arena *a, struct authz *out, struct err *e)
+static int authn(
+	const Inbound__Authn *m, struct arena *a, struct authz *out, struct err *e)
 {
 	if (m && m->permit_case == INBOUND__AUTHN__PERMIT_UNAUTHENTICATED)
 		return 0;
 	if (!m || m->permit_case != INBOUND__AUTHN__PERMIT_MESH_TLS)
-		return err_set(e, ERR_SYNTAX, "an authorization without authentication");
+		return err_set(
+			e, ERR_SYNTAX, "an authorization without authentication");
 	switch (m->mesh_tls->clients_case) {
 	case INBOUND__AUTHN__PERMIT_MESH_TLS__CLIENTS_UNAUTHENTICATED:
 		out->authn = AUTHN_TLS;
@@ -108,8 +112,8 @@ static int authn(const Inbound__Authn *m, struct arena *a, struct authz *out, st
 	}
 }
 
-static int networks(const Inbound__Authz *m, struct arena *a, struct authz *out,
-	struct err *e)
+static int networks(
+	const Inbound__Authz *m, struct arena *a, struct authz *out, struct err *e)
 {
 	struct authz_net *v = arena_array(a, m->n_networks + 1, sizeof *v);
 
@@ -134,13 +138,15 @@ static int networks(const Inbound__Authz *m, struct arena *a, struct authz *out,
 	return 0;
 }
 
-static int authz(const Inbound__Authz *m, struct arena *a, struct authz *out, struct err *e)
+static int authz(
+	const Inbound__Authz *m, struct arena *a, struct authz *out, struct err *e)
 {
 	*out = (struct authz){.authn = AUTHN_NONE};
 	if (m->metadata)
 		decode_meta(m->metadata, &out->meta);
 	else
-		meta_of_labels(m->labels, m->n_labels, "serverauthorization", &out->meta);
+		meta_of_labels(
+			m->labels, m->n_labels, "serverauthorization", &out->meta);
 	out->audit = strcmp(out->meta.name, "audit") == 0;
 	if (networks(m, a, out, e) < 0)
 		return -1;
@@ -153,7 +159,9 @@ static void localhost(struct authz *out, struct authz_net nets[2])
 	nets[0] = (struct authz_net){.net = {{4, {127, 0, 0, 1}}, 32}};
 	nets[1] = (struct authz_net){.net = {{6, {[15] = 1}}, 128}};
 	*out = (struct authz){.meta = {"", "default", "", "localhost", "", 0},
-		.nets = nets, .nnets = 2, .authn = AUTHN_NONE};
+		.nets = nets,
+		.nnets = 2,
+		.authn = AUTHN_NONE};
 }
 
 static int authzs(Inbound__Authz *const *v, size_t n, bool local, struct arena *a,
@@ -176,8 +184,8 @@ static int authzs(Inbound__Authz *const *v, size_t n, bool local, struct arena *
 
 /* ---- routes ---- */
 
-static int http_filter(const Inbound__HttpRoute__Filter *f, struct arena *a,
-	struct route_filter *out)
+static int http_filter(
+	const Inbound__HttpRoute__Filter *f, struct arena *a, struct route_filter *out)
 {
 	switch (f->kind_case) {
 	case INBOUND__HTTP_ROUTE__FILTER__KIND_FAILURE_INJECTOR:
@@ -193,8 +201,8 @@ static int http_filter(const Inbound__HttpRoute__Filter *f, struct arena *a,
 	}
 }
 
-static int http_rule(const Inbound__HttpRoute__Rule *m, struct arena *a, struct rule *out,
-	struct err *e)
+static int http_rule(const Inbound__HttpRoute__Rule *m, struct arena *a,
+	struct rule *out, struct err *e)
 {
 	struct request_match *v = arena_array(a, m->n_matches + 1, sizeof *v);
 	struct route_filter *f = arena_array(a, m->n_filters + 1, sizeof *f);
@@ -207,13 +215,15 @@ static int http_rule(const Inbound__HttpRoute__Rule *m, struct arena *a, struct 
 	for (size_t i = 0; i < m->n_filters; i++)
 		if (http_filter(m->filters[i], a, &f[i]) < 0)
 			return err_set(e, ERR_SYNTAX, "an unknown filter");
-	*out = (struct rule){.matches = v, .nmatches = m->n_matches, .filters = f,
+	*out = (struct rule){.matches = v,
+		.nmatches = m->n_matches,
+		.filters = f,
 		.nfilters = m->n_filters};
 	return 0;
 }
 
-static int http_route(const Inbound__HttpRoute *m, struct arena *a, struct policy_route *out,
-	struct err *e)
+static int http_route(const Inbound__HttpRoute *m, struct arena *a,
+	struct policy_route *out, struct err *e)
 {
 	struct rule *v = arena_array(a, m->n_rules + 1, sizeof *v);
 
@@ -230,8 +240,8 @@ static int http_route(const Inbound__HttpRoute *m, struct arena *a, struct polic
 		&out->nauthz, e);
 }
 
-static int http_routes(Inbound__HttpRoute *const *v, size_t n, struct inbound_policy *p,
-	struct err *e)
+static int http_routes(
+	Inbound__HttpRoute *const *v, size_t n, struct inbound_policy *p, struct err *e)
 {
 	struct policy_route *r = arena_array(&p->arena, n + 1, sizeof *r);
 
@@ -245,8 +255,8 @@ static int http_routes(Inbound__HttpRoute *const *v, size_t n, struct inbound_po
 	return 0;
 }
 
-static int grpc_rule(const Inbound__GrpcRoute__Rule *m, struct arena *a, struct rule *out,
-	struct err *e)
+static int grpc_rule(const Inbound__GrpcRoute__Rule *m, struct arena *a,
+	struct rule *out, struct err *e)
 {
 	struct request_match *v = arena_array(a, m->n_matches + 1, sizeof *v);
 	struct route_filter *f = arena_array(a, m->n_filters + 1, sizeof *f);
@@ -261,18 +271,21 @@ static int grpc_rule(const Inbound__GrpcRoute__Rule *m, struct arena *a, struct 
 
 		if (g->kind_case == INBOUND__GRPC_ROUTE__FILTER__KIND_FAILURE_INJECTOR)
 			decode_rpc_failure(g->failure_injector, &f[i]);
-		else if (g->kind_case !=
-				 INBOUND__GRPC_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER ||
-			 decode_request_edit(g->request_header_modifier, a, &f[i]) < 0)
+		else if (
+			g->kind_case !=
+				INBOUND__GRPC_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER ||
+			decode_request_edit(g->request_header_modifier, a, &f[i]) < 0)
 			return err_set(e, ERR_SYNTAX, "an unknown filter");
 	}
-	*out = (struct rule){.matches = v, .nmatches = m->n_matches, .filters = f,
+	*out = (struct rule){.matches = v,
+		.nmatches = m->n_matches,
+		.filters = f,
 		.nfilters = m->n_filters};
 	return 0;
 }
 
-static int grpc_route(const Inbound__GrpcRoute *m, struct arena *a, struct policy_route *out,
-	struct err *e)
+static int grpc_route(const Inbound__GrpcRoute *m, struct arena *a,
+	struct policy_route *out, struct err *e)
 {
 	struct rule *v = arena_array(a, m->n_rules + 1, sizeof *v);
 
@@ -289,8 +302,8 @@ static int grpc_route(const Inbound__GrpcRoute *m, struct arena *a, struct polic
 		&out->nauthz, e);
 }
 
-static int grpc_routes(const Inbound__ProxyProtocol__Grpc *m, struct inbound_policy *p,
-	struct err *e)
+static int grpc_routes(
+	const Inbound__ProxyProtocol__Grpc *m, struct inbound_policy *p, struct err *e)
 {
 	struct policy_route *r = arena_array(&p->arena, m->n_routes + 1, sizeof *r);
 
@@ -316,14 +329,16 @@ static int any_route(struct inbound_policy *p)
 	rule = arena_alloc(&p->arena, sizeof *rule);
 	if (!r || !rule)
 		return -1;
-	*r = (struct policy_route){.meta = {"", "default", "", "default", "", 0}, .rules = rule,
+	*r = (struct policy_route){.meta = {"", "default", "", "default", "", 0},
+		.rules = rule,
 		.nrules = 1};
 	p->routes = r;
 	p->nroutes = 1;
 	return 0;
 }
 
-static int protocol(const Inbound__ProxyProtocol *m, struct inbound_policy *p, struct err *e)
+static int protocol(
+	const Inbound__ProxyProtocol *m, struct inbound_policy *p, struct err *e)
 {
 	if (!m)
 		return err_set(e, ERR_SYNTAX, "a server without a protocol");
@@ -331,7 +346,8 @@ static int protocol(const Inbound__ProxyProtocol *m, struct inbound_policy *p, s
 	case INBOUND__PROXY_PROTOCOL__KIND_DETECT:
 		p->proto = PROTO_DETECT;
 		p->detect_timeout = api_to_ns(m->detect->timeout, DETECT);
-		return http_routes(m->detect->http_routes, m->detect->n_http_routes, p, e);
+		return http_routes(
+			m->detect->http_routes, m->detect->n_http_routes, p, e);
 	case INBOUND__PROXY_PROTOCOL__KIND_HTTP1:
 		p->proto = PROTO_HTTP1;
 		return http_routes(m->http1->routes, m->http1->n_routes, p, e);
@@ -374,7 +390,8 @@ struct inbound_policy *decode_inbound(struct slice bytes)
 	m = API_READ(Inbound__Server, inbound__server, bytes, &p->arena, &e);
 	if (m && server(m, p, &e) == 0)
 		return p;
-	log_error("proxy", "the policy of a port cannot be understood: requests are refused",
+	log_error("proxy",
+		"the policy of a port cannot be understood: requests are refused",
 		LE(&e));
 	p->invalid = true;
 	p->proto = PROTO_DETECT;
@@ -392,7 +409,8 @@ static int default_authz(const struct proxy_config *cfg, struct inbound_policy *
 	const char *name = cfg->default_policy;
 	bool cluster = strncmp(name, "cluster-", 8) == 0;
 	struct authz *z = arena_array(&p->arena, 2, sizeof *z);
-	struct authz_net *nets = arena_array(&p->arena, 4 + cfg->ncluster_networks, sizeof *nets);
+	struct authz_net *nets =
+		arena_array(&p->arena, 4 + cfg->ncluster_networks, sizeof *nets);
 	size_t n = 0;
 
 	if (!z || !nets)
@@ -403,8 +421,11 @@ static int default_authz(const struct proxy_config *cfg, struct inbound_policy *
 		nets[n++].net = (struct cidr){.ip.family = 4};
 		nets[n++].net = (struct cidr){.ip.family = 6};
 	}
-	z[0] = (struct authz){.meta = {"", "default", "", name, "", 0}, .nets = nets,
-		.nnets = n, .authn = AUTHN_NONE, .audit = strcmp(name, "audit") == 0};
+	z[0] = (struct authz){.meta = {"", "default", "", name, "", 0},
+		.nets = nets,
+		.nnets = n,
+		.authn = AUTHN_NONE,
+		.audit = strcmp(name, "audit") == 0};
 	if (strstr(name, "-authenticated")) {
 		z[0].authn = AUTHN_IDENTITY;
 		z[0].suffixes = any;

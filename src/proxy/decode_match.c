@@ -21,8 +21,8 @@ void decode_meta(const Meta__Metadata *m, struct meta *out)
 		out->name = m->default_;
 	} else if (m->kind_case == META__METADATA__KIND_RESOURCE) {
 		*out = (struct meta){m->resource->group, m->resource->kind,
-			m->resource->namespace_, m->resource->name, m->resource->section,
-			(uint16_t)m->resource->port};
+			m->resource->namespace_, m->resource->name,
+			m->resource->section, (uint16_t)m->resource->port};
 	}
 }
 
@@ -33,7 +33,8 @@ static void regex_free(void *arg)
 	regfree(arg);
 }
 
-static int regex(const char *pattern, struct arena *a, struct text_match *out, struct err *e)
+static int regex(
+	const char *pattern, struct arena *a, struct text_match *out, struct err *e)
 {
 	regex_t *re = arena_alloc(a, sizeof *re);
 	char anchored[REGEX_MAX + 8];
@@ -42,7 +43,8 @@ static int regex(const char *pattern, struct arena *a, struct text_match *out, s
 		return err_set(e, ERR_LIMIT, "a pattern of %zu bytes", strlen(pattern));
 	snprintf(anchored, sizeof anchored, "^(%s)$", pattern);
 	if (regcomp(re, anchored, REG_EXTENDED | REG_NOSUB) != 0)
-		return err_set(e, ERR_SYNTAX, "pattern \"%.80s\" is malformed", pattern);
+		return err_set(
+			e, ERR_SYNTAX, "pattern \"%.80s\" is malformed", pattern);
 	if (arena_hook(a, regex_free, re) < 0) {
 		regfree(re);
 		return err_set(e, ERR_LIMIT, "no memory for a pattern");
@@ -53,8 +55,8 @@ static int regex(const char *pattern, struct arena *a, struct text_match *out, s
 
 /* ---- requests ---- */
 
-static int path_match(const HttpRoute__PathMatch *m, struct arena *a, struct text_match *out,
-	struct err *e)
+static int path_match(const HttpRoute__PathMatch *m, struct arena *a,
+	struct text_match *out, struct err *e)
 {
 	if (!m)
 		return 0;
@@ -92,7 +94,8 @@ static char *lower_copy(const char *text, size_t n, struct arena *a)
 	char *p = arena_alloc(a, n + 1);
 
 	for (size_t i = 0; p && i < n; i++)
-		p[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32 : text[i]);
+		p[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32
+							       : text[i]);
 	return p;
 }
 
@@ -225,26 +228,27 @@ int decode_hosts(HttpRoute__HostMatch *const *v, size_t n, struct arena *a,
 
 void decode_failure(const HttpRoute__HttpFailureInjector *m, struct route_filter *out)
 {
-	*out = (struct route_filter){.kind = RF_FAIL, .status = m->status,
-		.message = m->message};
+	*out = (struct route_filter){
+		.kind = RF_FAIL, .status = m->status, .message = m->message};
 	if (m->ratio) {
 		out->numerator = m->ratio->numerator;
 		out->denominator = m->ratio->denominator;
 	}
 }
 
-void decode_rpc_failure(const GrpcRoute__GrpcFailureInjector *m, struct route_filter *out)
+void decode_rpc_failure(
+	const GrpcRoute__GrpcFailureInjector *m, struct route_filter *out)
 {
-	*out = (struct route_filter){.kind = RF_FAIL, .status = m->code,
-		.message = m->message};
+	*out = (struct route_filter){
+		.kind = RF_FAIL, .status = m->code, .message = m->message};
 	if (m->ratio) {
 		out->numerator = m->ratio->numerator;
 		out->denominator = m->ratio->denominator;
 	}
 }
 
-static int headers(const HttpTypes__Headers *m, struct arena *a, const struct label **out,
-	size_t *n)
+static int headers(const HttpTypes__Headers *m, struct arena *a,
+	const struct label **out, size_t *n)
 {
 	struct label *v;
 
@@ -269,8 +273,8 @@ static int headers(const HttpTypes__Headers *m, struct arena *a, const struct la
 	return 0;
 }
 
-static int edit(const HttpTypes__Headers *add, const HttpTypes__Headers *set, char **remove,
-	size_t nremove, struct arena *a, struct field_edit *out)
+static int edit(const HttpTypes__Headers *add, const HttpTypes__Headers *set,
+	char **remove, size_t nremove, struct arena *a, struct field_edit *out)
 {
 	const char **v = arena_array(a, nremove + 1, sizeof *v);
 
@@ -303,14 +307,18 @@ int decode_response_edit(const HttpRoute__ResponseHeaderModifier *m, struct aren
 
 void decode_redirect(const HttpRoute__RequestRedirect *m, struct route_filter *out)
 {
-	*out = (struct route_filter){.kind = RF_REDIRECT, .status = m->status,
-		.port = (uint16_t)m->port, .host = *m->host ? m->host : NULL};
+	*out = (struct route_filter){.kind = RF_REDIRECT,
+		.status = m->status,
+		.port = (uint16_t)m->port,
+		.host = *m->host ? m->host : NULL};
 	if (m->scheme && m->scheme->type_case == HTTP_TYPES__SCHEME__TYPE_REGISTERED)
 		out->scheme = m->scheme->registered ? "https" : "http";
-	else if (m->scheme && m->scheme->type_case == HTTP_TYPES__SCHEME__TYPE_UNREGISTERED)
+	else if (m->scheme &&
+		 m->scheme->type_case == HTTP_TYPES__SCHEME__TYPE_UNREGISTERED)
 		out->scheme = m->scheme->unregistered;
 	if (m->path && m->path->replace_case == HTTP_ROUTE__PATH_MODIFIER__REPLACE_FULL)
 		out->path_full = m->path->full;
-	if (m->path && m->path->replace_case == HTTP_ROUTE__PATH_MODIFIER__REPLACE_PREFIX)
+	if (m->path &&
+		m->path->replace_case == HTTP_ROUTE__PATH_MODIFIER__REPLACE_PREFIX)
 		out->path_prefix = m->path->prefix;
 }

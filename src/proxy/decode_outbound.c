@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Outbound policies have a route type for each protocol, alike in shape and different in name:
- * each is read into the same struct policy_route.
+ * Outbound policies have a route type for each protocol, alike in shape and different
+ * in name: each is read into the same struct policy_route.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,8 +45,9 @@ static int backend(struct reading *r, const Outbound__Backend *m, struct backend
 		out->problem = "the backend is of an unknown kind";
 		return 0;
 	}
-	if (!m->balancer->discovery || m->balancer->discovery->kind_case !=
-		OUTBOUND__BACKEND__ENDPOINT_DISCOVERY__KIND_DST)
+	if (!m->balancer->discovery ||
+		m->balancer->discovery->kind_case !=
+			OUTBOUND__BACKEND__ENDPOINT_DISCOVERY__KIND_DST)
 		return err_set(r->e, ERR_SYNTAX, "a balancer without a name");
 	out->kind = BACKEND_BALANCE;
 	out->name = m->balancer->discovery->dst->path;
@@ -55,7 +56,8 @@ static int backend(struct reading *r, const Outbound__Backend *m, struct backend
 		out->rtt_decay = api_to_ns(m->balancer->peak_ewma->decay, 0);
 	} else if (m->balancer->load_case ==
 		   OUTBOUND__BACKEND__BALANCE_P2C__LOAD_PENALTY_PEAK_EWMA) {
-		out->default_rtt = api_to_ns(m->balancer->penalty_peak_ewma->default_rtt, 0);
+		out->default_rtt =
+			api_to_ns(m->balancer->penalty_peak_ewma->default_rtt, 0);
 		out->rtt_decay = api_to_ns(m->balancer->penalty_peak_ewma->decay, 0);
 	}
 	return 0;
@@ -95,80 +97,86 @@ static int grpc_filter(struct reading *r, const Outbound__GrpcRoute__Filter *f,
 }
 
 /*
- * The generated types of HTTP and gRPC routes differ in name only; TYPE and PREFIX say which.
- * Filters on their backends are read alike.
+ * The generated types of HTTP and gRPC routes differ in name only; TYPE and PREFIX say
+ * which. Filters on their backends are read alike.
  */
-#define DEFINE_DISTRIBUTION(fn, Type, PREFIX, filter_fn)                                   \
-	static int fn##_filters(struct reading *r, Type##__Filter *const *v, size_t n,     \
-		const struct route_filter **out, size_t *nout)                             \
-	{                                                                                  \
-		struct route_filter *f = arena_array(r->a, n + 1, sizeof *f);              \
-                                                                                           \
-		if (!f)                                                                    \
-			return no_memory(r);                                               \
-		for (size_t i = 0; i < n; i++)                                             \
-			if (filter_fn(r, v[i], &f[i]) < 0)                                 \
-				return -1;                                                 \
-		*out = f;                                                                  \
-		*nout = n;                                                                 \
-		return 0;                                                                  \
-	}                                                                                  \
-                                                                                           \
-	static int fn##_backend(                                                           \
-		struct reading *r, const Type##__RouteBackend *m, struct backend *out)     \
-	{                                                                                  \
-		if (!m)                                                                    \
-			return err_set(r->e, ERR_SYNTAX, "an empty backend");              \
-		if (backend(r, m->backend, out) < 0)                                       \
-			return -1;                                                         \
-		return fn##_filters(                                                       \
-			r, m->filters, m->n_filters, &out->filters, &out->nfilters);       \
-	}                                                                                  \
-                                                                                           \
-	static int fn(struct reading *r, const Type##__Distribution *m,                    \
-		const struct distribution **out)                                           \
-	{                                                                                  \
-		struct distribution *d = arena_alloc(r->a, sizeof *d);                     \
-		struct backend *v;                                                         \
-		size_t n = 0;                                                              \
-                                                                                           \
-		*out = d;                                                                  \
-		if (!d || !m)                                                              \
-			return d ? 0 : no_memory(r);                                       \
-		if (m->kind_case == PREFIX##__DISTRIBUTION__KIND_FIRST_AVAILABLE)          \
-			n = m->first_available->n_backends;                                \
-		else if (m->kind_case == PREFIX##__DISTRIBUTION__KIND_RANDOM_AVAILABLE)    \
-			n = m->random_available->n_backends;                               \
-		v = arena_array(r->a, n + 1, sizeof *v);                                   \
-		if (!v)                                                                    \
-			return no_memory(r);                                               \
-		for (size_t i = 0; i < n; i++) {                                           \
-			bool first = m->kind_case ==                                       \
-				     PREFIX##__DISTRIBUTION__KIND_FIRST_AVAILABLE;         \
-			const Type##__RouteBackend *b =                                    \
-				first ? m->first_available->backends[i]                    \
-				      : m->random_available->backends[i]->backend;         \
-                                                                                           \
-			if (fn##_backend(r, b, &v[i]) < 0)                                 \
-				return -1;                                                 \
-			if (!first)                                                        \
-				v[i].weight = m->random_available->backends[i]->weight;    \
-		}                                                                          \
-		d->kind = n == 0 ? DIST_EMPTY                                              \
-			  : m->kind_case == PREFIX##__DISTRIBUTION__KIND_FIRST_AVAILABLE   \
-				  ? DIST_FIRST                                             \
-				  : DIST_RANDOM;                                           \
-		d->v = v;                                                                  \
-		d->n = n;                                                                  \
-		return 0;                                                                  \
+#define DEFINE_DISTRIBUTION(fn, Type, PREFIX, filter_fn)                               \
+	static int fn##_filters(struct reading *r, Type##__Filter *const *v, size_t n, \
+		const struct route_filter **out, size_t *nout)                         \
+	{                                                                              \
+		struct route_filter *f = arena_array(r->a, n + 1, sizeof *f);          \
+                                                                                       \
+		if (!f)                                                                \
+			return no_memory(r);                                           \
+		for (size_t i = 0; i < n; i++)                                         \
+			if (filter_fn(r, v[i], &f[i]) < 0)                             \
+				return -1;                                             \
+		*out = f;                                                              \
+		*nout = n;                                                             \
+		return 0;                                                              \
+	}                                                                              \
+                                                                                       \
+	static int fn##_backend(                                                       \
+		struct reading *r, const Type##__RouteBackend *m, struct backend *out) \
+	{                                                                              \
+		if (!m)                                                                \
+			return err_set(r->e, ERR_SYNTAX, "an empty backend");          \
+		if (backend(r, m->backend, out) < 0)                                   \
+			return -1;                                                     \
+		return fn##_filters(                                                   \
+			r, m->filters, m->n_filters, &out->filters, &out->nfilters);   \
+	}                                                                              \
+                                                                                       \
+	static int fn(struct reading *r, const Type##__Distribution *m,                \
+		const struct distribution **out)                                       \
+	{                                                                              \
+		struct distribution *d = arena_alloc(r->a, sizeof *d);                 \
+		struct backend *v;                                                     \
+		size_t n = 0;                                                          \
+                                                                                       \
+		*out = d;                                                              \
+		if (!d || !m)                                                          \
+			return d ? 0 : no_memory(r);                                   \
+		if (m->kind_case == PREFIX##__DISTRIBUTION__KIND_FIRST_AVAILABLE)      \
+			n = m->first_available->n_backends;                            \
+		else if (m->kind_case ==                                               \
+			 PREFIX##__DISTRIBUTION__KIND_RANDOM_AVAILABLE)                \
+			n = m->random_available->n_backends;                           \
+		v = arena_array(r->a, n + 1, sizeof *v);                               \
+		if (!v)                                                                \
+			return no_memory(r);                                           \
+		for (size_t i = 0; i < n; i++) {                                       \
+			bool first = m->kind_case ==                                   \
+				     PREFIX##__DISTRIBUTION__KIND_FIRST_AVAILABLE;     \
+			const Type##__RouteBackend *b =                                \
+				first ? m->first_available->backends[i]                \
+				      : m->random_available->backends[i]->backend;     \
+                                                                                       \
+			if (fn##_backend(r, b, &v[i]) < 0)                             \
+				return -1;                                             \
+			if (!first)                                                    \
+				v[i].weight =                                          \
+					m->random_available->backends[i]->weight;      \
+		}                                                                      \
+		d->kind =                                                              \
+			n == 0 ? DIST_EMPTY                                            \
+			: m->kind_case == PREFIX##__DISTRIBUTION__KIND_FIRST_AVAILABLE \
+				? DIST_FIRST                                           \
+				: DIST_RANDOM;                                         \
+		d->v = v;                                                              \
+		d->n = n;                                                              \
+		return 0;                                                              \
 	}
 
-DEFINE_DISTRIBUTION(http_distribution, Outbound__HttpRoute, OUTBOUND__HTTP_ROUTE, http_filter)
-DEFINE_DISTRIBUTION(grpc_distribution, Outbound__GrpcRoute, OUTBOUND__GRPC_ROUTE, grpc_filter)
+DEFINE_DISTRIBUTION(
+	http_distribution, Outbound__HttpRoute, OUTBOUND__HTTP_ROUTE, http_filter)
+DEFINE_DISTRIBUTION(
+	grpc_distribution, Outbound__GrpcRoute, OUTBOUND__GRPC_ROUTE, grpc_filter)
 
 /* ---- HTTP routes ---- */
 
-static int http_rule(struct reading *r, const Outbound__HttpRoute__Rule *m, struct rule *out)
+static int http_rule(
+	struct reading *r, const Outbound__HttpRoute__Rule *m, struct rule *out)
 {
 	struct request_match *v = arena_array(r->a, m->n_matches + 1, sizeof *v);
 
@@ -200,16 +208,19 @@ static int http_routes(struct reading *r, Outbound__HttpRoute *const *v, size_t 
 	if (!routes)
 		return no_memory(r);
 	for (size_t i = 0; i < n; i++) {
-		struct rule *rules = arena_array(r->a, v[i]->n_rules + 1, sizeof *rules);
+		struct rule *rules =
+			arena_array(r->a, v[i]->n_rules + 1, sizeof *rules);
 
 		if (!rules)
 			return no_memory(r);
-		routes[i] = (struct policy_route){.rules = rules, .nrules = v[i]->n_rules};
+		routes[i] =
+			(struct policy_route){.rules = rules, .nrules = v[i]->n_rules};
 		decode_meta(v[i]->metadata, &routes[i].meta);
 		for (size_t k = 0; k < v[i]->n_rules; k++)
 			if (http_rule(r, v[i]->rules[k], &rules[k]) < 0)
 				return -1;
-		if (decode_hosts(v[i]->hosts, v[i]->n_hosts, r->a, &routes[i], r->e) < 0)
+		if (decode_hosts(v[i]->hosts, v[i]->n_hosts, r->a, &routes[i], r->e) <
+			0)
 			return -1;
 	}
 	*out = routes;
@@ -217,7 +228,8 @@ static int http_routes(struct reading *r, Outbound__HttpRoute *const *v, size_t 
 	return 0;
 }
 
-static int grpc_rule(struct reading *r, const Outbound__GrpcRoute__Rule *m, struct rule *out)
+static int grpc_rule(
+	struct reading *r, const Outbound__GrpcRoute__Rule *m, struct rule *out)
 {
 	struct request_match *v = arena_array(r->a, m->n_matches + 1, sizeof *v);
 
@@ -237,7 +249,8 @@ static int grpc_rule(struct reading *r, const Outbound__GrpcRoute__Rule *m, stru
 
 static int grpc_routes(struct reading *r, const Outbound__ProxyProtocol__Grpc *m)
 {
-	struct policy_route *routes = arena_array(r->a, m->n_routes + 1, sizeof *routes);
+	struct policy_route *routes =
+		arena_array(r->a, m->n_routes + 1, sizeof *routes);
 
 	if (!routes)
 		return no_memory(r);
@@ -263,18 +276,19 @@ static int grpc_routes(struct reading *r, const Outbound__ProxyProtocol__Grpc *m
 
 /* ---- byte streams ---- */
 
-static void opaque_filters(Outbound__OpaqueRoute__Filter *const *v, size_t n,
-	struct distribution *d)
+static void opaque_filters(
+	Outbound__OpaqueRoute__Filter *const *v, size_t n, struct distribution *d)
 {
 	for (size_t i = 0; i < n; i++) {
 		d->forbidden |= v[i]->kind_case ==
 				OUTBOUND__OPAQUE_ROUTE__FILTER__KIND_FORBIDDEN;
-		d->invalid |= v[i]->kind_case == OUTBOUND__OPAQUE_ROUTE__FILTER__KIND_INVALID;
+		d->invalid |=
+			v[i]->kind_case == OUTBOUND__OPAQUE_ROUTE__FILTER__KIND_INVALID;
 	}
 }
 
-static int opaque_backends(struct reading *r, const Outbound__OpaqueRoute__Distribution *m,
-	struct distribution *d)
+static int opaque_backends(struct reading *r,
+	const Outbound__OpaqueRoute__Distribution *m, struct distribution *d)
 {
 	bool first;
 	struct backend *v;
@@ -283,7 +297,8 @@ static int opaque_backends(struct reading *r, const Outbound__OpaqueRoute__Distr
 	if (!m || m->kind_case == OUTBOUND__OPAQUE_ROUTE__DISTRIBUTION__KIND_EMPTY ||
 		m->kind_case == OUTBOUND__OPAQUE_ROUTE__DISTRIBUTION__KIND__NOT_SET)
 		return 0;
-	first = m->kind_case == OUTBOUND__OPAQUE_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
+	first = m->kind_case ==
+		OUTBOUND__OPAQUE_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
 	n = first ? m->first_available->n_backends : m->random_available->n_backends;
 	v = arena_array(r->a, n + 1, sizeof *v);
 	if (!v)
@@ -305,7 +320,8 @@ static int opaque_backends(struct reading *r, const Outbound__OpaqueRoute__Distr
 	return 0;
 }
 
-static int opaque_rules(struct reading *r, Outbound__OpaqueRoute__Rule *const *v, size_t n)
+static int opaque_rules(
+	struct reading *r, Outbound__OpaqueRoute__Rule *const *v, size_t n)
 {
 	struct distribution *d = arena_alloc(r->a, sizeof *d);
 
@@ -333,9 +349,11 @@ static int detect(struct reading *r, const Outbound__ProxyProtocol__Detect *m)
 	r->p->detect_timeout = api_to_ns(m->timeout, DETECT);
 	if (!m->http1 || !m->http2 || !m->opaque)
 		return err_set(r->e, ERR_SYNTAX, "a policy that lacks a protocol");
-	if (http_routes(r, m->http1->routes, m->http1->n_routes, &r->p->http, &r->p->nhttp) < 0)
+	if (http_routes(r, m->http1->routes, m->http1->n_routes, &r->p->http,
+		    &r->p->nhttp) < 0)
 		return -1;
-	if (http_routes(r, m->http2->routes, m->http2->n_routes, &r->p->h2, &r->p->nh2) < 0)
+	if (http_routes(
+		    r, m->http2->routes, m->http2->n_routes, &r->p->h2, &r->p->nh2) < 0)
 		return -1;
 	return opaque(r, m->opaque);
 }
@@ -358,7 +376,8 @@ static int protocol(struct reading *r, const Outbound__ProxyProtocol *m)
 			r, m->http1->routes, m->http1->n_routes, &p->http, &p->nhttp);
 	case OUTBOUND__PROXY_PROTOCOL__KIND_HTTP2:
 		p->proto = PROTO_HTTP2;
-		return http_routes(r, m->http2->routes, m->http2->n_routes, &p->h2, &p->nh2);
+		return http_routes(
+			r, m->http2->routes, m->http2->n_routes, &p->h2, &p->nh2);
 	case OUTBOUND__PROXY_PROTOCOL__KIND_GRPC:
 		p->proto = PROTO_GRPC;
 		return grpc_routes(r, m->grpc);
@@ -382,10 +401,12 @@ static int one_route(struct reading *r, const struct backend *v, size_t n)
 
 	if (!d || !route || !rule)
 		return no_memory(r);
-	*d = (struct distribution){.kind = n > 1 ? DIST_RANDOM : DIST_FIRST, .v = v, .n = n};
+	*d = (struct distribution){
+		.kind = n > 1 ? DIST_RANDOM : DIST_FIRST, .v = v, .n = n};
 	*rule = (struct rule){.backends = d};
 	*route = (struct policy_route){.meta = {"", "default", "", "default", "", 0},
-		.rules = rule, .nrules = 1};
+		.rules = rule,
+		.nrules = 1};
 	r->p->http = r->p->h2 = route;
 	r->p->nhttp = r->p->nh2 = 1;
 	r->p->opaque = d;
@@ -472,8 +493,8 @@ static int build(struct reading *r, struct slice policy, struct slice profile,
 	Outbound__OutboundPolicy *pol;
 
 	if (policy.p) {
-		pol = API_READ(
-			Outbound__OutboundPolicy, outbound__outbound_policy, policy, r->a, r->e);
+		pol = API_READ(Outbound__OutboundPolicy, outbound__outbound_policy,
+			policy, r->a, r->e);
 		if (!pol || protocol(r, pol->protocol) < 0)
 			return -1;
 		decode_meta(pol->metadata, &r->p->parent);

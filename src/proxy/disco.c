@@ -25,7 +25,8 @@ enum part_at { PART_UNKNOWN, PART_KNOWN, PART_NONE };
 
 struct watch_key { /* what a subscriber asks for */
 	enum watch_kind kind;
-	char text[320]; /* "in 8080", "out 10.0.0.1:80", "outname web:80", "eps web:80" */
+	char text[320]; /* "in 8080", "out 10.0.0.1:80", "outname web:80", "eps web:80"
+			 */
 };
 
 /* One stream to the control plane, opened again whenever it ends. */
@@ -50,7 +51,7 @@ struct disco_watch {
 	struct timer wait; /* nobody has answered */
 	uint64_t asked_anew;
 	struct addr dst;
-	const char *name; /* in key.text */
+	const char *name;           /* in key.text */
 	struct stream_call main;    /* policy; endpoints */
 	struct stream_call profile; /* outbound only */
 };
@@ -124,8 +125,7 @@ static void publish(struct disco_watch *w, struct ref *value)
 	timer_clear(&w->wait);
 	ref_put(w->value);
 	w->value = value;
-	list_each(s, &w->subs, node)
-		tell(s, value);
+	list_each(s, &w->subs, node) tell(s, value);
 }
 
 /* ---- what comes ---- */
@@ -197,7 +197,8 @@ static void on_message(void *arg, struct grpc_call *call, struct slice message)
 static bool is_final(const struct stream_call *c, int status)
 {
 	if (c->watch->key.kind == WATCH_INBOUND)
-		return status == GRPC_INVALID_ARGUMENT || status == GRPC_FAILED_PRECONDITION;
+		return status == GRPC_INVALID_ARGUMENT ||
+		       status == GRPC_FAILED_PRECONDITION;
 	return status == GRPC_INVALID_ARGUMENT || status == GRPC_UNIMPLEMENTED;
 }
 
@@ -243,7 +244,8 @@ static const struct grpc_user call_user = {on_message, on_over};
 
 /* ---- asking ---- */
 
-static void ask(struct stream_call *c, struct channel *to, const char *path, const void *m)
+static void ask(
+	struct stream_call *c, struct channel *to, const char *path, const void *m)
 {
 	const struct proxy_config *cfg = c->watch->disco->cfg;
 	struct buf b = BUF_INIT;
@@ -375,7 +377,8 @@ static void on_wait(struct timer *t)
 
 	if (w->key.kind != WATCH_OUTBOUND || w->value || !w->dst.ip.family)
 		return;
-	log_warn("proxy", "discovery does not answer: connections go where they were meant",
+	log_warn("proxy",
+		"discovery does not answer: connections go where they were meant",
 		LS("target", w->key.text));
 	p = decode_outbound(
 		w->main.at == PART_KNOWN ? buf_slice(&w->main.last) : SLICE_NONE,
@@ -493,8 +496,8 @@ static struct sub *subscribe(struct disco *d, struct loop *worker, enum watch_ki
 	return NULL;
 }
 
-struct sub *disco_inbound(struct disco *d, struct loop *worker, uint16_t port, sub_fn *fn,
-	void *arg)
+struct sub *disco_inbound(
+	struct disco *d, struct loop *worker, uint16_t port, sub_fn *fn, void *arg)
 {
 	char text[8];
 
@@ -511,14 +514,14 @@ struct sub *disco_outbound(struct disco *d, struct loop *worker, const struct ad
 		d, worker, WATCH_OUTBOUND, "out", addr_text(dst, text), fn, arg);
 }
 
-struct sub *disco_outbound_name(struct disco *d, struct loop *worker, const char *authority,
-	sub_fn *fn, void *arg)
+struct sub *disco_outbound_name(struct disco *d, struct loop *worker,
+	const char *authority, sub_fn *fn, void *arg)
 {
 	return subscribe(d, worker, WATCH_OUTBOUND, "outname", authority, fn, arg);
 }
 
-struct sub *disco_endpoints(struct disco *d, struct loop *worker, const char *name,
-	sub_fn *fn, void *arg)
+struct sub *disco_endpoints(
+	struct disco *d, struct loop *worker, const char *name, sub_fn *fn, void *arg)
 {
 	return subscribe(d, worker, WATCH_ENDPOINTS, "eps", name, fn, arg);
 }
@@ -581,8 +584,7 @@ void disco_free(struct disco *d)
 {
 	struct disco_watch *w;
 
-	map_each(w, &d->watches, node)
-		watch_free(w);
+	map_each(w, &d->watches, node) watch_free(w);
 	map_fini(&d->watches);
 	free(d);
 }

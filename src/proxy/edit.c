@@ -9,28 +9,32 @@
 #include "http/grpc.h"
 #include "proxy/px.h"
 
-static void edit_fields(struct fields *f, struct arena *a, const struct field_edit *edit)
+static void edit_fields(
+	struct fields *f, struct arena *a, const struct field_edit *edit)
 {
 	for (size_t i = 0; i < edit->nadd; i++)
-		fields_add(f, a, slice_of(edit->add[i].key), slice_of(edit->add[i].value));
+		fields_add(
+			f, a, slice_of(edit->add[i].key), slice_of(edit->add[i].value));
 	for (size_t i = 0; i < edit->nset; i++)
-		fields_set(f, a, slice_of(edit->set[i].key), slice_of(edit->set[i].value));
+		fields_set(
+			f, a, slice_of(edit->set[i].key), slice_of(edit->set[i].value));
 	for (size_t i = 0; i < edit->nremove; i++)
 		fields_remove(f, slice_of(edit->remove[i]));
 }
 
 static enum flow fail(struct px *p, const struct route_filter *f)
 {
-	if (f->denominator &&
-		random_u64() % f->denominator >= f->numerator)
+	if (f->denominator && random_u64() % f->denominator >= f->numerator)
 		return FLOW_NEXT;
 	if (p->route && p->route->is_grpc)
 		return px_answer(p, 200, (int)f->status, false, f->message);
-	return px_answer(p, (int)f->status, GRPC_FAILED_PRECONDITION, false, f->message);
+	return px_answer(
+		p, (int)f->status, GRPC_FAILED_PRECONDITION, false, f->message);
 }
 
 /* The path that the rule matched by prefix, with the prefix replaced. */
-static void redirect_path(struct buf *b, const struct px *p, const struct route_filter *f)
+static void redirect_path(
+	struct buf *b, const struct px *p, const struct route_filter *f)
 {
 	struct slice path = p->x->req.path;
 	const struct request_match *m = p->rule->nmatches ? &p->rule->matches[0] : NULL;
@@ -67,7 +71,8 @@ static enum flow redirect(struct px *p, const struct route_filter *f)
 		buf_printf(&b, ":%u", f->port);
 	redirect_path(&b, p, f);
 	location = arena_alloc(x->arena, buf_len(&b) + 1);
-	px_answer(p, f->status ? (int)f->status : 302, GRPC_NOT_FOUND, false, "redirected");
+	px_answer(p, f->status ? (int)f->status : 302, GRPC_NOT_FOUND, false,
+		"redirected");
 	if (location && !b.failed) {
 		memcpy(location, buf_slice(&b).p, buf_len(&b));
 		fields_set(&x->rsp.fields, x->arena, SLICE("location"),

@@ -56,7 +56,8 @@ static struct transport_meter *dialed_meter(struct endpoint *ep, enum side side)
 	struct transport_meter *m;
 	struct buf b = BUF_INIT;
 
-	labels_add(&b, "direction", side == SIDE_IN ? SLICE("inbound") : SLICE("outbound"));
+	labels_add(&b, "direction",
+		side == SIDE_IN ? SLICE("inbound") : SLICE("outbound"));
 	labels_add(&b, "peer", SLICE("dst"));
 	if (side == SIDE_IN)
 		tls_labels(&b, ep, side);
@@ -95,7 +96,8 @@ struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker
 
 void endpoint_reap(struct endpoint *ep)
 {
-	if (ep->at != ENDPOINT_REMOVED || ep->users > 0 || ep->dialing[0] + ep->dialing[1])
+	if (ep->at != ENDPOINT_REMOVED || ep->users > 0 ||
+		ep->dialing[0] + ep->dialing[1])
 		return;
 	if (!list_is_empty(&ep->sessions[0]) || !list_is_empty(&ep->sessions[1]))
 		return;
@@ -138,8 +140,7 @@ void endpoint_drain(struct endpoint *ep)
 	struct session *s;
 
 	for (int k = 0; k < 2; k++)
-		list_each(s, &ep->sessions[k], node)
-			session_drain(s);
+		list_each(s, &ep->sessions[k], node) session_drain(s);
 }
 
 /* ---- cost ---- */
@@ -182,7 +183,8 @@ static struct conn *dial_tls(struct endpoint *ep, struct conn *tcp, struct err *
 
 	if (!creds) {
 		conn_end(tcp);
-		err_set(e, ERR_BUSY, "%s wants TLS and we have no certificate yet", ep->text);
+		err_set(e, ERR_BUSY, "%s wants TLS and we have no certificate yet",
+			ep->text);
 		return NULL;
 	}
 	c = tlsconn_client(tcp, &cfg, ep->side->detect_timeout, e);
@@ -300,6 +302,5 @@ void endpoint_sweep(struct endpoint *ep, uint64_t now)
 {
 	struct session *s;
 
-	list_each(s, &ep->sessions[HTTP_KIND_1], node)
-		session_sweep(s, now);
+	list_each(s, &ep->sessions[HTTP_KIND_1], node) session_sweep(s, now);
 }

@@ -3,11 +3,11 @@
 #define PROXY_ENDPOINT_H
 
 /*
- * One address of a balancer: its connections (an HTTP/2 session shared by many exchanges,
- * HTTP/1 connections pooled), who waits for one, how it has answered lately.
+ * One address of a balancer: its connections (an HTTP/2 session shared by many
+ * exchanges, HTTP/1 connections pooled), who waits for one, how it has answered lately.
  *
- * A dial that fails hands everybody who waited back to the balancer and shuts the endpoint
- * for a backoff.
+ * A dial that fails hands everybody who waited back to the balancer and shuts the
+ * endpoint for a backoff.
  */
 #include "http/client.h"
 #include "proxy/balancer.h"
@@ -34,13 +34,13 @@ struct endpoint {
 
 	double rtt; /* peak-EWMA, ns */
 	uint64_t rtt_at;
-	unsigned load; /* exchanges before their first byte, and streams */
+	unsigned load;  /* exchanges before their first byte, and streams */
 	unsigned users; /* exchanges and streams that point here */
 
 	struct list sessions[2]; /* by kind: with room first */
 	struct list waiting[2];  /* px by kind */
 	unsigned dialing[2];
-	struct list streams;     /* being dialled */
+	struct list streams; /* being dialled */
 
 	struct transport_meter *transport;
 	struct meter *meter; /* of the authority below, a reference */

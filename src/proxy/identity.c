@@ -58,8 +58,8 @@ static int read_file(const char *dir, const char *name, struct buf *out, struct 
 	return n < 0 ? err_sys(e, "read %s", path) : 0;
 }
 
-static int write_file(const char *dir, const char *name, mode_t mode, struct slice bytes,
-	struct err *e)
+static int write_file(const char *dir, const char *name, mode_t mode,
+	struct slice bytes, struct err *e)
 {
 	char path[4096];
 	int fd;
@@ -100,7 +100,8 @@ static int load_key(struct identity *id, struct err *e)
 	int r = 0;
 
 	if (read_file(dir, "key.p8", &der, &missing) < 0 || !buf_len(&der) ||
-		read_file(dir, "csr.der", &id->csr, &missing) < 0 || !buf_len(&id->csr)) {
+		read_file(dir, "csr.der", &id->csr, &missing) < 0 ||
+		!buf_len(&id->csr)) {
 		buf_clear(&id->csr);
 		r = make_key(id, e);
 	} else {
@@ -137,7 +138,8 @@ static uint64_t refresh_in(const struct identity *id, uint64_t expires)
 
 static void failed(struct identity *id, const char *why)
 {
-	static const uint64_t waits[] = {200 * NS_PER_MS, NS_PER_S, 2 * NS_PER_S, 5 * NS_PER_S};
+	static const uint64_t waits[] = {
+		200 * NS_PER_MS, NS_PER_S, 2 * NS_PER_S, 5 * NS_PER_S};
 	unsigned i = id->failures < countof(waits) ? id->failures : countof(waits) - 1;
 
 	id->failures++;
@@ -182,7 +184,8 @@ static struct creds *creds_of(struct identity *id, struct slice message, struct 
 	m = API_READ(
 		Identity__CertifyResponse, identity__certify_response, message, &a, e);
 	if (m && m->n_intermediate_certificates < countof(chain)) {
-		chain[0] = slice_bytes(m->leaf_certificate.data, m->leaf_certificate.len);
+		chain[0] =
+			slice_bytes(m->leaf_certificate.data, m->leaf_certificate.len);
 		for (size_t i = 0; i < m->n_intermediate_certificates; i++)
 			chain[i + 1] = slice_bytes(m->intermediate_certificates[i].data,
 				m->intermediate_certificates[i].len);
@@ -249,8 +252,8 @@ static void certify(struct identity *id)
 	m.certificate_signing_request = (ProtobufCBinaryData){
 		buf_len(&id->csr), (uint8_t *)(buf_slice(&id->csr).p)};
 	if (api_write(&m, &b) == 0)
-		id->call = grpc_call_begin(id->channel, API_CERTIFY, buf_slice(&b), false,
-			&certify_user, id, &e);
+		id->call = grpc_call_begin(id->channel, API_CERTIFY, buf_slice(&b),
+			false, &certify_user, id, &e);
 	buf_fini(&b);
 	buf_fini(&token);
 }
@@ -265,7 +268,8 @@ static void on_slow(struct timer *t)
 	struct identity *id = container_of(t, struct identity, slow);
 
 	log_warn("identity",
-		"waiting for identity to be certified: no connections are taken until then",
+		"waiting for identity to be certified: no connections are taken until "
+		"then",
 		LS("id", id->cfg->local_name));
 	timer_set(t, SLOW_START);
 }
@@ -303,9 +307,9 @@ static int trust(struct identity *id, struct err *e)
 	return 0;
 }
 
-struct identity *identity_start(struct loop *l, struct dns *d, const struct proxy_config *cfg,
-	struct snap *creds, struct metrics *metrics, void (*ready)(void *arg), void *arg,
-	struct err *e)
+struct identity *proxy_identity_start(struct loop *l, struct dns *d,
+	const struct proxy_config *cfg, struct snap *creds, struct metrics *metrics,
+	void (*ready)(void *arg), void *arg, struct err *e)
 {
 	struct identity *id = calloc(1, sizeof *id);
 
@@ -313,18 +317,18 @@ struct identity *identity_start(struct loop *l, struct dns *d, const struct prox
 		err_set(e, ERR_LIMIT, "no memory for an identity");
 		return NULL;
 	}
-	*id = (struct identity){.loop = l, .cfg = cfg, .creds = creds, .ready = ready,
-		.arg = arg};
+	*id = (struct identity){
+		.loop = l, .cfg = cfg, .creds = creds, .ready = ready, .arg = arg};
 	pthread_mutex_init(&id->anchors.lock, NULL);
 	timer_init(&id->timer, l, on_timer);
 	timer_init(&id->slow, l, on_slow);
 	if (trust(id, e) < 0 || load_key(id, e) < 0) {
-		identity_free(id);
+		proxy_identity_free(id);
 		return NULL;
 	}
 	id->channel = control_channel(l, d, &cfg->identity, &id->anchors, e);
 	if (!id->channel) {
-		identity_free(id);
+		proxy_identity_free(id);
 		return NULL;
 	}
 	metrics_extra(metrics, identity_metrics, id);
@@ -333,7 +337,7 @@ struct identity *identity_start(struct loop *l, struct dns *d, const struct prox
 	return id;
 }
 
-void identity_free(struct identity *id)
+void proxy_identity_free(struct identity *id)
 {
 	if (!id)
 		return;

@@ -328,8 +328,8 @@ static const struct sniff_user http_sniff = {
 
 static void detect_http(struct in_conn *c)
 {
-	struct sniff_spec spec = {.quiet = QUIET,
-		.limit = c->port->policy->detect_timeout};
+	struct sniff_spec spec = {
+		.quiet = QUIET, .limit = c->port->policy->detect_timeout};
 	struct err e;
 
 	c->at = IN_DETECT;
@@ -339,8 +339,8 @@ static void detect_http(struct in_conn *c)
 }
 
 /*
- * What the port's policy says is spoken, once TLS is out of the way.  `seen` is what the first
- * bytes have shown already, or DETECT_MORE.
+ * What the port's policy says is spoken, once TLS is out of the way.  `seen` is what
+ * the first bytes have shown already, or DETECT_MORE.
  */
 static void begin_protocol(struct in_conn *c, enum detect seen)
 {
@@ -394,8 +394,8 @@ static void shake_gone(struct conn *tls, void *arg, const struct err *e)
 
 	(void)tls;
 	count_error(c, e->code == ERR_TIMEOUT ? "tls detection timeout" : "i/o");
-	log_warn("proxy", "TLS handshake failed", LS("client", addr_text(&c->peer, peer)),
-		LE(e));
+	log_warn("proxy", "TLS handshake failed",
+		LS("client", addr_text(&c->peer, peer)), LE(e));
 	in_conn_free(c, e);
 }
 

@@ -3,9 +3,9 @@
 #define PROXY_INBOUND_H
 
 /*
- * Connections that come to this pod (spec proxy.md §3, §7): who may connect, is it TLS to us,
- * what does it speak, then each request (or the whole byte stream) to the application at the
- * original destination, where the port's policy admits it.
+ * Connections that come to this pod (spec proxy.md §3, §7): who may connect, is it TLS
+ * to us, what does it speak, then each request (or the whole byte stream) to the
+ * application at the original destination, where the port's policy admits it.
  */
 #include "net/conn.h"
 #include "proxy/worker.h"

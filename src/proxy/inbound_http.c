@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that come to the application: policy, identity fields, orig-proto (spec proxy.md
- * §3.3, §5, §6, §7.3).
+ * Requests that come to the application: policy, identity fields, orig-proto (spec
+ * proxy.md §3.3, §5, §6, §7.3).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,8 +118,8 @@ static void audit(const struct in_conn *c, const struct px *p)
 static const struct authz *authorize(const struct in_conn *c, const struct px *p)
 {
 	const struct inbound_policy *pol = c->port->policy;
-	const struct authz *az = authz_match(p->route->authz, p->route->nauthz, &c->peer.ip,
-		c->tls, in_identity(c));
+	const struct authz *az = authz_match(
+		p->route->authz, p->route->nauthz, &c->peer.ip, c->tls, in_identity(c));
 
 	if (!az)
 		az = authz_match(
@@ -230,8 +230,8 @@ void in_http_begin(struct in_conn *c, enum http_kind kind)
 	struct err e;
 
 	c->at = IN_HTTP;
-	c->http = http_server_new(c->conn, kind, &c->client.worker->in_http, &server_user, c,
-		&e);
+	c->http = http_server_new(
+		c->conn, kind, &c->client.worker->in_http, &server_user, c, &e);
 	if (!c->http) {
 		log_warn("proxy", "inbound connection dropped", LE(&e));
 		conn_end(c->conn);

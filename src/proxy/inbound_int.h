@@ -3,8 +3,8 @@
 #define PROXY_INBOUND_INT_H
 
 /*
- * Shared by inbound.c (connections), inbound_port.c (policy of a port) and inbound_http.c
- * (requests).
+ * Shared by inbound.c (connections), inbound_port.c (policy of a port) and
+ * inbound_http.c (requests).
  */
 #include "http/server.h"
 #include "net/relay.h"
@@ -25,7 +25,8 @@ struct in_port {
 	bool permanent;
 };
 
-struct in_port *in_port_get(struct pworker *w, uint16_t port); /* a reference, or NULL */
+struct in_port *in_port_get(
+	struct pworker *w, uint16_t port); /* a reference, or NULL */
 void in_port_put(struct in_port *p);
 
 enum in_at {
@@ -57,21 +58,21 @@ struct in_conn {
 	struct conn *conn; /* the client's, top-most */
 	struct addr dst, peer;
 	struct flow_count flow;
-	bool tls;         /* mesh TLS ends here */
+	bool tls;          /* mesh TLS ends here */
 	bool tls_detected; /* somebody's TLS, not ours */
-	char *client_id;  /* "" when TLS without a certificate; NULL without TLS */
+	char *client_id;   /* "" when TLS without a certificate; NULL without TLS */
 	char *sni;
 	const char *no_tls; /* label no_tls_reason */
 	bool timed_out;     /* the client did not say in time what it speaks */
 
 	struct sniff *sniff;
-	struct stream *stream;      /* to the application */
-	struct conn *app;           /* dialled because the client was silent */
+	struct stream *stream; /* to the application */
+	struct conn *app;      /* dialled because the client was silent */
 	struct flow_count app_flow;
 	struct relay *relay;
 	struct http_server *http;
-	struct balancer *balancer;  /* the application: a reference */
-	struct in_grant grant;      /* of the last request */
+	struct balancer *balancer; /* the application: a reference */
+	struct in_grant grant;     /* of the last request */
 };
 #define IN_CONN_MAGIC 0x1bc00001u
 

@@ -20,8 +20,7 @@ static void told(void *arg, struct ref *value)
 		list_remove(&c->node);
 		in_conn_policy(c);
 	}
-	list_each(c, &p->streams, node)
-		in_conn_recheck(c);
+	list_each(c, &p->streams, node) in_conn_recheck(c);
 	in_port_put(p);
 }
 
@@ -80,10 +79,10 @@ void inbound_sweep(struct pworker *w)
 	uint64_t now = loop_now(w->loop);
 	struct in_port *p;
 
-	map_each(p, &w->ports, node)
-		if (p->refs == 0 && !p->permanent &&
-			now - p->unused_since > w->cfg->in.discovery_idle)
-			port_free(p);
+	map_each(p, &w->ports,
+		node) if (p->refs == 0 && !p->permanent &&
+			  now - p->unused_since > w->cfg->in.discovery_idle)
+		port_free(p);
 }
 
 void inbound_watch_ports(struct pworker *w)

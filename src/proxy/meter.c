@@ -103,14 +103,16 @@ void meter_request(struct meter *m)
 		series_add(m->requests, m->worker->index, 1);
 }
 
-static void outcome_labels(struct buf *b, const struct meter *m, const struct outcome *o)
+static void outcome_labels(
+	struct buf *b, const struct meter *m, const struct outcome *o)
 {
 	char num[16];
 
 	buf_text(b, m->labels);
 	snprintf(num, sizeof num, "%d", o->status);
 	labels_add(b, "status_code", o->status ? slice_of(num) : SLICE(""));
-	labels_add(b, "classification", o->failure ? SLICE("failure") : SLICE("success"));
+	labels_add(
+		b, "classification", o->failure ? SLICE("failure") : SLICE("success"));
 	snprintf(num, sizeof num, "%d", o->grpc_status);
 	labels_add(b, "grpc_status", o->grpc_status >= 0 ? slice_of(num) : SLICE(""));
 	labels_add(b, "error", slice_of(o->error));
@@ -153,7 +155,8 @@ static struct series *latency_series(struct meter *m, int status)
 	buf_text(&b, m->labels);
 	labels_add(&b, "status_code", status ? slice_of(num) : SLICE(""));
 	*s = (struct latency_series){m->latencies, status, NULL};
-	s->ms = metrics_series(m->worker->metrics, M_RESPONSE_LATENCY_MS, buf_slice(&b));
+	s->ms = metrics_series(
+		m->worker->metrics, M_RESPONSE_LATENCY_MS, buf_slice(&b));
 	m->latencies = s;
 	buf_fini(&b);
 	return s->ms;
@@ -175,7 +178,8 @@ void meter_response(struct meter *m, const struct outcome *o)
 
 bool outcome_is_failure(int status, int grpc_status)
 {
-	/* UNKNOWN, DEADLINE_EXCEEDED, PERMISSION_DENIED, INTERNAL, UNAVAILABLE, DATA_LOSS */
+	/* UNKNOWN, DEADLINE_EXCEEDED, PERMISSION_DENIED, INTERNAL, UNAVAILABLE,
+	 * DATA_LOSS */
 	static const uint32_t grpc_failures =
 		1u << 2 | 1u << 4 | 1u << 7 | 1u << 13 | 1u << 14 | 1u << 15;
 
@@ -342,10 +346,10 @@ void meters_sweep(struct pworker *w)
 	struct transport_meter *t;
 	struct meter *m;
 
-	map_each(m, &w->meters, node)
-		if (m->refs == 0 && now - m->unused_since > METER_IDLE)
-			meter_free(m);
-	map_each(t, &w->transports, node)
-		if (t->refs == 0 && now - t->unused_since > METER_IDLE)
-			transport_free(t);
+	map_each(m, &w->meters,
+		node) if (m->refs == 0 && now - m->unused_since > METER_IDLE)
+		meter_free(m);
+	map_each(t, &w->transports,
+		node) if (t->refs == 0 && now - t->unused_since > METER_IDLE)
+		transport_free(t);
 }

@@ -3,9 +3,9 @@
 #define PROXY_METER_H
 
 /*
- * Handles to the series of one set of labels, found once and counted often: `struct meter`
- * for requests and responses, `struct transport_meter` for connections.  Cached per worker
- * by their labels, dropped some time after the last user.
+ * Handles to the series of one set of labels, found once and counted often: `struct
+ * meter` for requests and responses, `struct transport_meter` for connections.  Cached
+ * per worker by their labels, dropped some time after the last user.
  */
 #include "net/conn.h"
 #include "proxy/worker.h"
@@ -49,7 +49,8 @@ struct flow_count {
 /* `labels` is a reference taken over.  `c` must outlive it: call flow_end() before. */
 void flow_begin(struct flow_count *f, struct pworker *w, const struct conn *c,
 	struct transport_meter *taken);
-void flow_end(struct flow_count *f, const struct err *why); /* why NULL: in order; repeatable */
+void flow_end(struct flow_count *f,
+	const struct err *why); /* why NULL: in order; repeatable */
 /* The labels became known later: moves the flow there. */
 void flow_tick(struct flow_count *f);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The outermost filter but one: counts what happened.  px->meter is set by whoever learned the
- * labels (the inbound policy, the balancer's endpoint); without one nothing is counted but
- * the error metrics.
+ * The outermost filter but one: counts what happened.  px->meter is set by whoever
+ * learned the labels (the inbound policy, the balancer's endpoint); without one nothing
+ * is counted but the error metrics.
  */
 #include "base/clock.h"
 #include "proxy/balancer.h"
@@ -14,8 +14,13 @@ struct px *px_new(struct exch *x, struct pworker *w, enum side side)
 
 	if (!p)
 		return NULL;
-	*p = (struct px){.x = x, .worker = w, .side = side, .grpc_status = -1, .error = "",
-		.begun = loop_now(x->loop), .version = x->req.version,
+	*p = (struct px){.x = x,
+		.worker = w,
+		.side = side,
+		.grpc_status = -1,
+		.error = "",
+		.begun = loop_now(x->loop),
+		.version = x->req.version,
 		.is_grpc = x->req.version == HTTP_2 && fields_is_grpc(&x->req.fields)};
 	list_init(&p->node);
 	x->user = p;
@@ -36,7 +41,8 @@ static enum flow meter_request_head(struct exch *x, void *shared, void *state)
 
 	(void)shared, (void)state;
 	if (*now >= worker_side(p->worker, p->side)->max_in_flight) {
-		err_set(&x->err, ERR_BUSY, "%u requests are in flight, the limit", *now);
+		err_set(&x->err, ERR_BUSY, "%u requests are in flight, the limit",
+			*now);
 		return FLOW_ABORT;
 	}
 	(*now)++;

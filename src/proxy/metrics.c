@@ -11,8 +11,8 @@
 #define RETAIN (600 * NS_PER_S)
 
 /* Upper bounds in ms, of spec proxy.md §13.1; the last bucket has none. */
-static const uint32_t bounds[] = {1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400, 500,
-	1000, 2000, 3000, 4000, 5000, 10000, 20000, 30000, 40000, 50000};
+static const uint32_t bounds[] = {1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400,
+	500, 1000, 2000, 3000, 4000, 5000, 10000, 20000, 30000, 40000, 50000};
 #define BUCKETS (countof(bounds) + 1)
 
 enum type { COUNTER, GAUGE, HISTOGRAM };
@@ -22,47 +22,60 @@ static const struct family_info {
 	enum type type;
 } families[M_FAMILIES] = {
 	[M_REQUEST_TOTAL] = {"request_total", "Total count of HTTP requests.", COUNTER},
-	[M_RESPONSE_TOTAL] = {"response_total", "Total count of HTTP responses.", COUNTER},
+	[M_RESPONSE_TOTAL] = {"response_total", "Total count of HTTP responses.",
+		COUNTER},
 	[M_RESPONSE_LATENCY_MS] = {"response_latency_ms",
-		"Elapsed times between a request's headers being received and its response "
+		"Elapsed times between a request's headers being received and its "
+		"response "
 		"stream completing.",
 		HISTOGRAM},
-	[M_TCP_OPEN_TOTAL] = {"tcp_open_total", "Total count of opened connections.", COUNTER},
+	[M_TCP_OPEN_TOTAL] = {"tcp_open_total", "Total count of opened connections.",
+		COUNTER},
 	[M_TCP_OPEN_CONNECTIONS] = {"tcp_open_connections",
 		"Number of currently-open connections.", GAUGE},
 	[M_TCP_READ_BYTES] = {"tcp_read_bytes_total",
 		"Total count of bytes read from peers.", COUNTER},
 	[M_TCP_WRITE_BYTES] = {"tcp_write_bytes_total",
 		"Total count of bytes written to peers.", COUNTER},
-	[M_TCP_CLOSE_TOTAL] = {"tcp_close_total", "Total count of closed connections.", COUNTER},
+	[M_TCP_CLOSE_TOTAL] = {"tcp_close_total", "Total count of closed connections.",
+		COUNTER},
 	[M_TCP_CONNECTION_DURATION_MS] = {"tcp_connection_duration_ms",
 		"Connection lifetimes.", HISTOGRAM},
 	[M_IN_HTTP_ALLOW] = {"inbound_http_authz_allow_total",
-		"The total number of inbound HTTP requests that were authorized.", COUNTER},
+		"The total number of inbound HTTP requests that were authorized.",
+		COUNTER},
 	[M_IN_HTTP_DENY] = {"inbound_http_authz_deny_total",
-		"The total number of inbound HTTP requests that could not be authorized.",
+		"The total number of inbound HTTP requests that could not be "
+		"authorized.",
 		COUNTER},
 	[M_IN_TCP_ALLOW] = {"inbound_tcp_authz_allow_total",
-		"The total number of inbound TCP connections that were authorized.", COUNTER},
+		"The total number of inbound TCP connections that were authorized.",
+		COUNTER},
 	[M_IN_TCP_DENY] = {"inbound_tcp_authz_deny_total",
-		"The total number of inbound TCP connections that could not be authorized.",
+		"The total number of inbound TCP connections that could not be "
+		"authorized.",
 		COUNTER},
 	[M_IN_TCP_TERMINATE] = {"inbound_tcp_authz_terminate_total",
 		"The total number of inbound TCP connections ended by a policy change.",
 		COUNTER},
 	[M_IN_HTTP_ROUTE_NOT_FOUND] = {"inbound_http_route_not_found_total",
-		"The total number of inbound HTTP requests that matched no route.", COUNTER},
+		"The total number of inbound HTTP requests that matched no route.",
+		COUNTER},
 	[M_IN_HTTP_ERRORS] = {"inbound_http_errors_total",
-		"The total number of inbound HTTP requests that could not be processed.",
+		"The total number of inbound HTTP requests that could not be "
+		"processed.",
 		COUNTER},
 	[M_OUT_HTTP_ERRORS] = {"outbound_http_errors_total",
-		"The total number of outbound HTTP requests that could not be processed.",
+		"The total number of outbound HTTP requests that could not be "
+		"processed.",
 		COUNTER},
 	[M_IN_TCP_ERRORS] = {"inbound_tcp_errors_total",
-		"The total number of inbound TCP connections that could not be processed.",
+		"The total number of inbound TCP connections that could not be "
+		"processed.",
 		COUNTER},
 	[M_OUT_TCP_ERRORS] = {"outbound_tcp_errors_total",
-		"The total number of outbound TCP connections that could not be processed.",
+		"The total number of outbound TCP connections that could not be "
+		"processed.",
 		COUNTER},
 	[M_CONTROL_REQUEST_TOTAL] = {"control_request_total",
 		"Total count of requests to the control plane.", COUNTER},
@@ -70,12 +83,14 @@ static const struct family_info {
 		"Total count of responses of the control plane.", COUNTER},
 	[M_CONTROL_RESPONSE_LATENCY_MS] = {"control_response_latency_ms",
 		"Latency of the control plane's responses.", HISTOGRAM},
-	[M_STACK_CREATE] = {"stack_create_total", "Total count of stacks created.", COUNTER},
-	[M_STACK_DROP] = {"stack_drop_total", "Total count of stacks dropped.", COUNTER},
+	[M_STACK_CREATE] = {"stack_create_total", "Total count of stacks created.",
+		COUNTER},
+	[M_STACK_DROP] = {"stack_drop_total", "Total count of stacks dropped.",
+		COUNTER},
 };
 
-struct cell { /* one worker's share; only it writes */
-	_Atomic int64_t value;   /* histograms: the sum */
+struct cell {                      /* one worker's share; only it writes */
+	_Atomic int64_t value;     /* histograms: the sum */
 	_Atomic uint64_t bucket[]; /* BUCKETS of them, for histograms */
 };
 
@@ -128,7 +143,8 @@ void metrics_free(struct metrics *m)
 	struct series *s;
 
 	for (size_t f = 0; f < M_FAMILIES; f++) {
-		map_each(s, &m->series[f], node) {
+		map_each(s, &m->series[f], node)
+		{
 			map_remove(&m->series[f], &s->node);
 			series_free(s);
 		}
@@ -313,8 +329,8 @@ static void write_histogram(const struct series *s, struct buf *out)
 	for (size_t i = 0; i < BUCKETS; i++) {
 		n += sum_bucket(s, i);
 		if (i < countof(bounds))
-			buf_printf(out, "%s_bucket{%s%sle=\"%u\"} %llu\n", name, s->labels,
-				comma, bounds[i], (unsigned long long)n);
+			buf_printf(out, "%s_bucket{%s%sle=\"%u\"} %llu\n", name,
+				s->labels, comma, bounds[i], (unsigned long long)n);
 		else
 			buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name,
 				s->labels, comma, (unsigned long long)n);
@@ -332,9 +348,10 @@ static void write_family(struct metrics *m, enum family f, struct buf *out)
 
 	if (!m->series[f].count)
 		return;
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->help, info->name,
-		types[info->type]);
-	map_each(s, &m->series[f], node) {
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->help,
+		info->name, types[info->type]);
+	map_each(s, &m->series[f], node)
+	{
 		if (atomic_load(&s->refs) == 0 && s->unused_since &&
 			now - s->unused_since > RETAIN) {
 			map_remove(&m->series[f], &s->node);

@@ -10,8 +10,8 @@
 #include "proxy/outbound_int.h"
 
 /*
- * A client silent for this long may be waiting for the server to speak; where clients have
- * spoken HTTP before there is less of a hurry.
+ * A client silent for this long may be waiting for the server to speak; where clients
+ * have spoken HTTP before there is less of a hurry.
  */
 #define QUIET      (2 * NS_PER_MS)
 #define QUIET_HTTP (50 * NS_PER_MS)
@@ -39,7 +39,8 @@ static void count_error(struct out_conn *c, const struct err *why)
 	struct buf b = BUF_INIT;
 	struct series *s;
 
-	labels_add(&b, "error", why->code == ERR_TIMEOUT ? SLICE("failfast") : SLICE("i/o"));
+	labels_add(&b, "error",
+		why->code == ERR_TIMEOUT ? SLICE("failfast") : SLICE("i/o"));
 	labels_add(&b, "target_addr", slice_of(addr_text(&c->dst, text)));
 	s = metrics_series(w->metrics, M_OUT_TCP_ERRORS, buf_slice(&b));
 	buf_fini(&b);
@@ -107,8 +108,9 @@ static void join(struct out_conn *c)
 	}
 }
 
-static void server_dialled(void *arg, struct conn *server, const struct endpoint_info *to,
-	struct transport_meter *meter, const struct err *e);
+static void server_dialled(void *arg, struct conn *server,
+	const struct endpoint_info *to, struct transport_meter *meter,
+	const struct err *e);
 
 /* Where a byte stream to this target goes; NULL and `e` when it may not go anywhere. */
 static struct balancer *stream_balancer(struct out_conn *c, struct err *e)
@@ -117,8 +119,9 @@ static struct balancer *stream_balancer(struct out_conn *c, struct err *e)
 	const struct out_backend *b;
 
 	if (d && (d->forbidden || d->invalid)) {
-		err_set(e, ERR_DENIED, d->forbidden ? "forbidden by policy"
-						    : "the policy's route is invalid");
+		err_set(e, ERR_DENIED,
+			d->forbidden ? "forbidden by policy"
+				     : "the policy's route is invalid");
 		return NULL;
 	}
 	b = out_target_pick(c->target, d);
@@ -191,8 +194,9 @@ static void server_gone(struct conn *server, void *arg, const struct err *e)
 static const struct conn_user server_user = {
 	.on_in = server_in, .on_eof = server_eof, .on_gone = server_gone};
 
-static void server_dialled(void *arg, struct conn *server, const struct endpoint_info *to,
-	struct transport_meter *meter, const struct err *e)
+static void server_dialled(void *arg, struct conn *server,
+	const struct endpoint_info *to, struct transport_meter *meter,
+	const struct err *e)
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 
@@ -247,7 +251,8 @@ static void quiet(void *arg)
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 	struct err e;
 
-	(void)dial(c, &e); /* a client that speaks later will hear why it cannot be served */
+	(void)dial(c,
+		&e); /* a client that speaks later will hear why it cannot be served */
 }
 
 static void sniff_gone(void *arg, const struct err *e)

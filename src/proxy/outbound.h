@@ -3,9 +3,9 @@
 #define PROXY_OUTBOUND_H
 
 /*
- * Connections that this pod's application opens (spec proxy.md §8): what does discovery say of
- * the original destination, what does the client speak, then each request to the route and
- * backend it matches, or the whole byte stream to one endpoint.
+ * Connections that this pod's application opens (spec proxy.md §8): what does discovery
+ * say of the original destination, what does the client speak, then each request to the
+ * route and backend it matches, or the whole byte stream to one endpoint.
  */
 #include "proxy/worker.h"
 

@@ -34,7 +34,8 @@ static enum flow route_request(struct exch *x, void *shared, void *state)
 	if (!b || !b->balancer) {
 		px_count_error(p, "unexpected");
 		return px_answer(p, 502, GRPC_UNAVAILABLE, true,
-			b && b->of->problem ? b->of->problem : "no backend to send it to");
+			b && b->of->problem ? b->of->problem
+					    : "no backend to send it to");
 	}
 	p->balancer = balancer_ref(b->balancer);
 	p->backend_filters = b->of->filters;
@@ -42,11 +43,12 @@ static enum flow route_request(struct exch *x, void *shared, void *state)
 	return FLOW_NEXT;
 }
 
-static const struct filter route_filter = {.name = "route", .on_request = route_request};
+static const struct filter route_filter = {
+	.name = "route", .on_request = route_request};
 
 /* ---- fields between proxies ---- */
 
-static const struct slice from_peers[] = { /* in responses */
+static const struct slice from_peers[] = {/* in responses */
 	{"l5d-proxy-error", 15}, {"l5d-proxy-connection", 20}, {"l5d-orig-proto", 14}};
 
 static void strip(struct exch *x)
@@ -76,10 +78,11 @@ static enum flow peer_response(struct exch *x, void *shared, void *state)
 	if (!p->endpoint)
 		return FLOW_NEXT; /* our own answer */
 	if (p->was_h1)
-		x->rsp.version = slice_is(fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")),
-					 "HTTP/1.0")
-					 ? HTTP_1_0
-					 : HTTP_1_1;
+		x->rsp.version =
+			slice_is(fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")),
+				"HTTP/1.0")
+				? HTTP_1_0
+				: HTTP_1_1;
 	strip(x);
 	return FLOW_NEXT;
 }
@@ -127,8 +130,8 @@ void out_http_begin(struct out_conn *c, enum http_kind kind)
 	struct err e;
 
 	c->at = OUT_HTTP;
-	c->http = http_server_new(c->conn, kind, &c->client.worker->out_http, &server_user,
-		c, &e);
+	c->http = http_server_new(
+		c->conn, kind, &c->client.worker->out_http, &server_user, c, &e);
 	if (!c->http) {
 		log_warn("proxy", "outbound connection dropped", LE(&e));
 		conn_end(c->conn);

@@ -3,8 +3,8 @@
 #define PROXY_OUTBOUND_INT_H
 
 /*
- * Shared by outbound.c (connections), outbound_target.c (what discovery says of an address)
- * and outbound_http.c (requests).
+ * Shared by outbound.c (connections), outbound_target.c (what discovery says of an
+ * address) and outbound_http.c (requests).
  */
 #include "http/server.h"
 #include "net/relay.h"
@@ -13,7 +13,7 @@
 
 /* The balancers of one policy's backends, found once. */
 struct out_backend {
-	const struct backend *of; /* in the policy */
+	const struct backend *of;  /* in the policy */
 	struct balancer *balancer; /* a reference */
 };
 
@@ -30,13 +30,16 @@ struct out_target {
 	struct list waiting; /* out_conn: until there is a policy */
 	unsigned refs;
 	uint64_t unused_since;
-	bool client_first; /* its clients speak HTTP: no hurry to listen to the server */
+	bool client_first; /* its clients speak HTTP: no hurry to listen to the server
+			    */
 };
 
 struct out_target *out_target_get(struct pworker *w, const struct addr *dst);
 void out_target_put(struct out_target *t);
-/* Picks a backend of `d` (weights; first with a ready endpoint); NULL when there is none. */
-const struct out_backend *out_target_pick(struct out_target *t, const struct distribution *d);
+/* Picks a backend of `d` (weights; first with a ready endpoint); NULL when there is
+ * none. */
+const struct out_backend *out_target_pick(
+	struct out_target *t, const struct distribution *d);
 
 enum out_at {
 	OUT_POLICY,

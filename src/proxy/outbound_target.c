@@ -58,7 +58,8 @@ static void backends_drop(struct out_backend *v, size_t n)
 	free(v);
 }
 
-/* The new ones are taken before the old go, so that what stays keeps its connections. */
+/* The new ones are taken before the old go, so that what stays keeps its connections.
+ */
 static void backends_renew(struct out_target *t)
 {
 	struct backend_fn_arg a = {.target = t};
@@ -75,7 +76,8 @@ static void backends_renew(struct out_target *t)
 	backends_drop(old, nold);
 }
 
-static const struct out_backend *find(const struct out_target *t, const struct backend *b)
+static const struct out_backend *find(
+	const struct out_target *t, const struct backend *b)
 {
 	for (size_t i = 0; i < t->nbackends; i++)
 		if (t->backends[i].of == b)
@@ -100,7 +102,8 @@ static const struct backend *by_weight(const struct distribution *d)
 	return NULL;
 }
 
-const struct out_backend *out_target_pick(struct out_target *t, const struct distribution *d)
+const struct out_backend *out_target_pick(
+	struct out_target *t, const struct distribution *d)
 {
 	const struct backend *b = NULL;
 
@@ -133,8 +136,8 @@ static void told(void *arg, struct ref *value)
 	out_target_put(t);
 }
 
-static struct out_target *target_new(struct pworker *w, const struct addr *dst,
-	const char *key)
+static struct out_target *target_new(
+	struct pworker *w, const struct addr *dst, const char *key)
 {
 	struct out_target *t = calloc(1, sizeof *t);
 
@@ -190,7 +193,8 @@ void outbound_sweep(struct pworker *w)
 	uint64_t now = loop_now(w->loop);
 	struct out_target *t;
 
-	map_each(t, &w->targets, node)
-		if (t->refs == 0 && now - t->unused_since > w->cfg->out.discovery_idle)
-			target_free(t);
+	map_each(t, &w->targets,
+		node) if (t->refs == 0 &&
+			  now - t->unused_since > w->cfg->out.discovery_idle)
+		target_free(t);
 }

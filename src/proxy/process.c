@@ -33,7 +33,7 @@ static void gauge(struct buf *out, const char *name, const char *type, double v)
 	buf_printf(out, "# TYPE %s %s\n%s %.15g\n", name, type, name, v);
 }
 
-void process_metrics(void *arg, struct buf *out)
+void proxy_process_metrics(void *arg, struct buf *out)
 {
 	unsigned long size = 0, resident = 0;
 	struct rlimit fds = {0};
@@ -59,6 +59,7 @@ void process_metrics(void *arg, struct buf *out)
 		(double)resident * (double)sysconf(_SC_PAGESIZE));
 	gauge(out, "process_clock_time_seconds", "gauge",
 		(double)(clock_wall() / NS_PER_S));
-	buf_text(out, "# TYPE proxy_build_info gauge\n"
-		      "proxy_build_info{vendor=\"mesh\",version=\"" MESH_VERSION "\"} 1\n");
+	buf_text(out,
+		"# TYPE proxy_build_info gauge\n"
+		"proxy_build_info{vendor=\"mesh\",version=\"" MESH_VERSION "\"} 1\n");
 }

@@ -48,8 +48,8 @@ struct proxy {
 
 /* ---- control-plane channels ---- */
 
-struct channel *control_channel(struct loop *l, struct dns *d, const struct control_addr *to,
-	struct snap *creds, struct err *e)
+struct channel *control_channel(struct loop *l, struct dns *d,
+	const struct control_addr *to, struct snap *creds, struct err *e)
 {
 	struct channel_config cfg = {.host = to->host,
 		.port = to->port,
@@ -86,7 +86,8 @@ static int listen_all(struct data_worker *w, struct err *e)
 	const struct proxy_config *cfg = &w->proxy->cfg;
 	bool many = w->proxy->nworkers > 1;
 	struct listener_opts in = {.backlog = (int)cfg->in.backlog, .reuse_port = many};
-	struct listener_opts out = {.backlog = (int)cfg->out.backlog, .reuse_port = many};
+	struct listener_opts out = {
+		.backlog = (int)cfg->out.backlog, .reuse_port = many};
 
 	w->in = listener_new(w->p.loop, &cfg->inbound_listen, &in, in_accept, w, e);
 	if (!w->in)
@@ -105,8 +106,11 @@ static int worker_begin(struct worker *t, struct err *e)
 	struct data_worker *w = t->state;
 	struct proxy *px = w->proxy;
 
-	w->p = (struct pworker){.index = t->index, .cfg = &px->cfg, .metrics = px->metrics,
-		.disco = px->disco, .creds = &px->creds};
+	w->p = (struct pworker){.index = t->index,
+		.cfg = &px->cfg,
+		.metrics = px->metrics,
+		.disco = px->disco,
+		.creds = &px->creds};
 	worker_init(&w->p, t->loop);
 	if (listen_all(w, e) < 0)
 		return -1;
@@ -168,7 +172,8 @@ static void grace_over(struct timer *t)
 {
 	struct proxy *px = container_of(t, struct proxy, grace);
 
-	log_warn("proxy", "the grace period is over: connections that are left are cut");
+	log_warn(
+		"proxy", "the grace period is over: connections that are left are cut");
 	loop_stop(px->loop);
 }
 
@@ -220,8 +225,10 @@ static void say_hello(const struct proxy_config *c)
 	char text[ADDR_TEXT];
 
 	log_info("proxy", "mesh-proxy " MESH_VERSION);
-	log_info("proxy", "Admin interface", LS("on", addr_text(&c->admin_listen, text)));
-	log_info("proxy", "Inbound interface", LS("on", addr_text(&c->inbound_listen, text)));
+	log_info("proxy", "Admin interface",
+		LS("on", addr_text(&c->admin_listen, text)));
+	log_info("proxy", "Inbound interface",
+		LS("on", addr_text(&c->inbound_listen, text)));
 	for (size_t i = 0; i < c->noutbound_listen; i++)
 		log_info("proxy", "Outbound interface",
 			LS("on", addr_text(&c->outbound_listen[i], text)));
@@ -243,24 +250,25 @@ static int start(struct proxy *px, struct err *e)
 	for (unsigned i = 0; i < px->nworkers; i++)
 		px->workers[i].proxy = px;
 	timer_init(&px->grace, px->loop, grace_over);
-	metrics_extra(px->metrics, process_metrics, NULL);
+	metrics_extra(px->metrics, proxy_process_metrics, NULL);
 	if (loop_on_signal(px->loop, SIGTERM, on_signal, px, e) < 0 ||
 		loop_on_signal(px->loop, SIGINT, on_signal, px, e) < 0)
 		return -1;
 	px->dns = dns_new(px->loop, NULL, e);
 	if (!px->dns)
 		return -1;
-	px->admin = admin_start(px->loop, &px->cfg, px->metrics, &px->creds, &hooks, e);
+	px->admin = proxy_admin_start(
+		px->loop, &px->cfg, px->metrics, &px->creds, &hooks, e);
 	if (!px->admin)
 		return -1;
-	px->destination = control_channel(
-		px->loop, px->dns, &px->cfg.destination, &px->creds, e);
+	px->destination =
+		control_channel(px->loop, px->dns, &px->cfg.destination, &px->creds, e);
 	px->policy = control_channel(px->loop, px->dns, &px->cfg.policy, &px->creds, e);
 	if (!px->destination || !px->policy)
 		return -1;
 	px->disco = disco_new(px->loop, &px->cfg, px->destination, px->policy);
-	px->identity = identity_start(px->loop, px->dns, &px->cfg, &px->creds, px->metrics,
-		identity_ready, px, e);
+	px->identity = proxy_identity_start(px->loop, px->dns, &px->cfg, &px->creds,
+		px->metrics, identity_ready, px, e);
 	return px->identity && px->disco ? 0 : -1;
 }
 

@@ -3,8 +3,8 @@
 #define PROXY_PX_H
 
 /*
- * What the proxy remembers of one exchange (exch.user), in the exchange's arena, and the
- * filters that both directions share.
+ * What the proxy remembers of one exchange (exch.user), in the exchange's arena, and
+ * the filters that both directions share.
  */
 #include "http/exch.h"
 #include "proxy/meter.h"
@@ -18,31 +18,31 @@ struct px {
 	struct exch *x;
 	struct pworker *worker;
 	enum side side;
-	struct list node;        /* in the queue of a balancer or of an endpoint */
+	struct list node;          /* in the queue of a balancer or of an endpoint */
 	struct balancer *balancer; /* where it is to go; a reference while set */
 	struct endpoint *endpoint; /* where it went; counted there while set */
 	struct http_client *client;
-	bool queued;             /* `node` is in a balancer's queue */
-	bool request_ended;      /* before there was a connection for it */
+	bool queued;        /* `node` is in a balancer's queue */
+	bool request_ended; /* before there was a connection for it */
 	struct fields *trailers;
-	struct err last;         /* why the last try failed */
+	struct err last; /* why the last try failed */
 	unsigned tries;
 
-	uint64_t begun;  /* loop time of the request head */
-	uint64_t sent;   /* of its dispatch to the endpoint */
-	bool sampled;    /* its round trip was told to the balancer */
+	uint64_t begun; /* loop time of the request head */
+	uint64_t sent;  /* of its dispatch to the endpoint */
+	bool sampled;   /* its round trip was told to the balancer */
 	bool in_flight;
 	bool is_grpc;
-	bool was_h1;     /* travels as HTTP/2 between proxies (l5d-orig-proto) */
+	bool was_h1; /* travels as HTTP/2 between proxies (l5d-orig-proto) */
 	enum http_version version; /* what the source speaks */
-	bool informs;    /* l5d-* response headers may be shown to this client */
-	const char *error; /* label `error` of response_total */
-	int grpc_status;   /* -1 until said */
+	bool informs;        /* l5d-* response headers may be shown to this client */
+	const char *error;   /* label `error` of response_total */
+	int grpc_status;     /* -1 until said */
 	struct meter *meter; /* a reference */
 
 	const struct policy_route *route; /* of the policy below */
 	const struct rule *rule;
-	struct ref *policy; /* keeps the above; a reference */
+	struct ref *policy;                         /* keeps the above; a reference */
 	const struct route_filter *backend_filters; /* of the backend chosen */
 	size_t nbackend_filters;
 };

@@ -29,7 +29,8 @@ void px_count_error(struct px *p, const char *error)
 
 	labels_add(&b, "error", slice_of(error));
 	s = metrics_series(p->worker->metrics,
-		p->side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b));
+		p->side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS,
+		buf_slice(&b));
 	buf_fini(&b);
 	if (!s)
 		return;
@@ -67,7 +68,8 @@ static struct slice field_text(struct arena *a, const char *text)
 	if (!out)
 		return SLICE("");
 	for (size_t i = 0; i < n; i++)
-		out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i];
+		out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' '
+									  : text[i];
 	return (struct slice){out, n};
 }
 
@@ -80,7 +82,8 @@ static void grpc_answer(struct px *p, int grpc, const char *text)
 	if (!num)
 		return;
 	snprintf(num, 4, "%d", grpc);
-	fields_add(&x->rsp.fields, x->arena, SLICE("content-type"), SLICE("application/grpc"));
+	fields_add(&x->rsp.fields, x->arena, SLICE("content-type"),
+		SLICE("application/grpc"));
 	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-status"), slice_of(num));
 	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-message"),
 		grpc_text(x->arena, text));

@@ -49,7 +49,8 @@ void session_begin(struct session *s, struct px *p)
 	http_client_begin(s->client, x);
 	if (p->client && p->request_ended)
 		http_client_end_body(x, p->trailers);
-	/* those without room go to the back; the front always says whether there is any */
+	/* those without room go to the back; the front always says whether there is any
+	 */
 	if (!http_client_has_room(s->client)) {
 		list_remove(&s->node);
 		list_push(&s->ep->sessions[s->kind], &s->node);
@@ -151,8 +152,8 @@ static void dial_open(struct conn *c, void *arg)
 	s->conn = NULL;
 	ep->dialing[s->kind]--;
 	endpoint_dial_worked(ep);
-	flow_begin(&s->flow, ep->worker, conn_base(c),
-		transport_meter_ref(ep->transport));
+	flow_begin(
+		&s->flow, ep->worker, conn_base(c), transport_meter_ref(ep->transport));
 	list_remove(&s->node);
 	list_push_front(&ep->sessions[s->kind], &s->node);
 	serve_waiting(s);

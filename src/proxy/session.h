@@ -3,8 +3,9 @@
 #define PROXY_SESSION_H
 
 /*
- * One HTTP connection to an endpoint, from dial to end.  HTTP/1: one exchange at a time, back
- * to the pool between; HTTP/2: shared.  Lies in endpoint->sessions, those with room in front.
+ * One HTTP connection to an endpoint, from dial to end.  HTTP/1: one exchange at a
+ * time, back to the pool between; HTTP/2: shared.  Lies in endpoint->sessions, those
+ * with room in front.
  */
 #include "proxy/endpoint.h"
 

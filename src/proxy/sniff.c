@@ -73,7 +73,8 @@ static size_t sniff_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* A client that ends before it has made itself clear gets its bytes carried as they are. */
+/* A client that ends before it has made itself clear gets its bytes carried as they
+ * are. */
 static void sniff_eof(struct conn *c, void *arg)
 {
 	(void)c;

@@ -5,10 +5,11 @@
 /*
  * What does this client speak?  Looks at the first bytes without taking them.
  *
- * A client that has said nothing for a moment may be waiting for the server to speak: then
- * `on_quiet` is called once, and its owner dials the server and listens to it.  Whoever
- * speaks first decides; a silent pair waits for ever, at no cost.  Only a client that began
- * and then stopped in the middle of a head is given up on (`limit`): its bytes are opaque.
+ * A client that has said nothing for a moment may be waiting for the server to speak:
+ * then `on_quiet` is called once, and its owner dials the server and listens to it.
+ * Whoever speaks first decides; a silent pair waits for ever, at no cost.  Only a
+ * client that began and then stopped in the middle of a head is given up on (`limit`):
+ * its bytes are opaque.
  */
 #include "net/conn.h"
 #include "wire/detect.h"
@@ -18,9 +19,11 @@ struct sniff;
 struct sniff_user {
 	/* The verdict; the sniff is freed before, the conn has no user: conn_use() it.
 	 * `sni` is set for DETECT_TLS ("" when the hello has none). */
-	void (*on_verdict)(void *arg, enum detect verdict, const char *sni, bool timed_out);
+	void (*on_verdict)(
+		void *arg, enum detect verdict, const char *sni, bool timed_out);
 	void (*on_quiet)(void *arg);
-	void (*on_gone)(void *arg, const struct err *e); /* the client left; freed before */
+	void (*on_gone)(
+		void *arg, const struct err *e); /* the client left; freed before */
 };
 
 struct sniff_spec {

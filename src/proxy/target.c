@@ -82,7 +82,8 @@ static bool query_has(struct slice query, const struct field_match *m)
 		struct slice value = part;
 
 		slice_cut(&value, '=', &name);
-		if (slice_is(name, m->name) && text_is(&m->value, value.p ? value : SLICE("")))
+		if (slice_is(name, m->name) &&
+			text_is(&m->value, value.p ? value : SLICE("")))
 			return true;
 	}
 	return false;
@@ -125,7 +126,8 @@ static bool request_is(const struct request_match *m, const struct req_head *req
 	       (!m->nquery || query_is(m, req->path)) && rpc_is(m, req->path);
 }
 
-/* How special a match is: the larger wins (Gateway API: path, method, fields, query). */
+/* How special a match is: the larger wins (Gateway API: path, method, fields, query).
+ */
 static uint64_t rank(const struct request_match *m)
 {
 	uint64_t path = 0, n = m->path.text ? strlen(m->path.text) : 0;
@@ -140,8 +142,8 @@ static uint64_t rank(const struct request_match *m)
 		path += 0x100 + strlen(m->rpc_service);
 	if (m->rpc_method)
 		path += 0x1000 + strlen(m->rpc_method);
-	return path << 32 | (uint64_t)(m->method != NULL) << 31 | (m->nfields & 0xff) << 8 |
-	       (m->nquery & 0xff);
+	return path << 32 | (uint64_t)(m->method != NULL) << 31 |
+	       (m->nfields & 0xff) << 8 | (m->nquery & 0xff);
 }
 
 static bool rule_match(const struct rule *r, const struct req_head *req, uint64_t *best)
@@ -196,8 +198,8 @@ static struct slice without_port(struct slice authority)
 	return authority;
 }
 
-const struct rule *routes_match(const struct policy_route *v, size_t n, const struct req_head *req,
-	const struct policy_route **route)
+const struct rule *routes_match(const struct policy_route *v, size_t n,
+	const struct req_head *req, const struct policy_route **route)
 {
 	uint64_t best_rank = 0, now_rank = 0;
 	const struct rule *best = NULL;
@@ -254,8 +256,8 @@ static bool identity_fits(const struct authz *az, const char *identity)
 	return false;
 }
 
-static bool admits(const struct authz *az, const struct ip *client, bool tls,
-	const char *identity)
+static bool admits(
+	const struct authz *az, const struct ip *client, bool tls, const char *identity)
 {
 	bool net = false;
 
@@ -274,8 +276,8 @@ static bool admits(const struct authz *az, const struct ip *client, bool tls,
 	return false;
 }
 
-const struct authz *authz_match(const struct authz *v, size_t n, const struct ip *client,
-	bool tls, const char *identity)
+const struct authz *authz_match(const struct authz *v, size_t n,
+	const struct ip *client, bool tls, const char *identity)
 {
 	for (size_t i = 0; i < n; i++)
 		if (admits(&v[i], client, tls, identity))

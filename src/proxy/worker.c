@@ -26,8 +26,7 @@ static void tick(struct timer *t)
 	struct pworker *w = container_of(t, struct pworker, tick);
 	struct flow_count *f;
 
-	list_each(f, &w->flows, node)
-		flow_tick(f);
+	list_each(f, &w->flows, node) flow_tick(f);
 	inbound_sweep(w);
 	outbound_sweep(w);
 	balancers_sweep(w, false);
@@ -36,8 +35,8 @@ static void tick(struct timer *t)
 		worker_tick(w);
 }
 
-static struct http_server_config http_config(const struct proxy_config *cfg,
-	const struct side_config *side)
+static struct http_server_config http_config(
+	const struct proxy_config *cfg, const struct side_config *side)
 {
 	return (struct http_server_config){.head_max = cfg->head_max,
 		.max_streams = side->h2_server.max_streams,
@@ -65,7 +64,7 @@ void client_add(struct pworker *w, struct client *c)
 
 static void drain_over(struct pworker *w)
 {
-	void (*drained)(struct pworker *w) = w->drained;
+	void (*drained)(struct pworker * w) = w->drained;
 
 	w->drained = NULL;
 	if (drained)
@@ -87,8 +86,7 @@ void worker_drain(struct pworker *w, void (*drained)(struct pworker *w))
 
 	w->draining = true;
 	w->drained = drained;
-	list_each(c, &w->conns, node)
-		c->drain(c);
+	list_each(c, &w->conns, node) c->drain(c);
 	if (list_is_empty(&w->conns))
 		drain_over(w);
 }

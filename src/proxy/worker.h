@@ -3,9 +3,9 @@
 #define PROXY_WORKER_H
 
 /*
- * What one worker of the data plane has: its loop, its caches, its connections.  Nothing in
- * here is touched by another thread but what the pointers to shared parts allow (metrics
- * cells, the credentials' place, discovery's mailbox).
+ * What one worker of the data plane has: its loop, its caches, its connections. Nothing
+ * in here is touched by another thread but what the pointers to shared parts allow
+ * (metrics cells, the credentials' place, discovery's mailbox).
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -21,7 +21,7 @@ struct pworker {
 	const struct proxy_config *cfg; /* shared, constant */
 	struct metrics *metrics;        /* shared */
 	struct disco *disco;            /* shared */
-	struct snap *creds;             /* shared: own credentials, renewed at any time */
+	struct snap *creds; /* shared: own credentials, renewed at any time */
 
 	struct http_server_config in_http, out_http; /* made from cfg */
 
@@ -32,8 +32,9 @@ struct pworker {
 	struct map transports; /* struct transport_meter by labels */
 	struct list flows;     /* every transport, to be counted every second */
 	struct list conns;     /* struct client: every accepted connection */
-	struct timer tick;     /* a second, while there is something to count or to evict */
-	uint32_t in_flight[2]; /* exchanges without a response head: inbound, outbound */
+	struct timer tick; /* a second, while there is something to count or to evict */
+	uint32_t
+		in_flight[2]; /* exchanges without a response head: inbound, outbound */
 	bool draining;
 	void (*drained)(struct pworker *w); /* called once draining has ended */
 };
@@ -43,7 +44,8 @@ void worker_init(struct pworker *w, struct loop *l);
 
 enum side { SIDE_IN, SIDE_OUT };
 
-static inline const struct side_config *worker_side(const struct pworker *w, enum side s)
+static inline const struct side_config *worker_side(
+	const struct pworker *w, enum side s)
 {
 	return s == SIDE_IN ? &w->cfg->in : &w->cfg->out;
 }

@@ -6,14 +6,14 @@
  *
  * The script's lines:
  *	service ADDR NAME          what is meant by this address
- *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2 between
- *	opaque ADDR                the service at this address speaks bytes
- *	allow ID                   inbound: only this identity (else everybody)
+ *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2
+ *between opaque ADDR                the service at this address speaks bytes allow ID
+ *inbound: only this identity (else everybody)
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
  *
- * Prints "listening on ADDR" when it serves.  SIGHUP reads the script again and tells those who
- * watch.  It certifies whoever asks.
+ * Prints "listening on ADDR" when it serves.  SIGHUP reads the script again and tells
+ *those who watch.  It certifies whoever asks.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -118,7 +118,8 @@ static void watcher_gone(struct grpc_request *r)
 	free(w);
 }
 
-static void watch(struct grpc_request *r, const char *what, void (*answer)(struct watcher *w))
+static void watch(
+	struct grpc_request *r, const char *what, void (*answer)(struct watcher *w))
 {
 	struct watcher *w = calloc(1, sizeof *w);
 
@@ -140,8 +141,7 @@ static void on_hup(void *arg, int signo)
 
 	(void)arg, (void)signo;
 	read_script();
-	list_each(w, &t.watchers, node)
-		w->answer(w);
+	list_each(w, &t.watchers, node) w->answer(w);
 }
 
 /* ---- destinations ---- */
@@ -158,14 +158,16 @@ static Destination__WeightedAddr *endpoint(const struct line *l, struct arena *a
 	m->weight = 10000;
 	if (!l->c[0])
 		return m;
-	m->tls_identity = API_NEW(Destination__TlsIdentity, destination__tls_identity, a);
+	m->tls_identity =
+		API_NEW(Destination__TlsIdentity, destination__tls_identity, a);
 	m->tls_identity->strategy_case =
 		DESTINATION__TLS_IDENTITY__STRATEGY_DNS_LIKE_IDENTITY;
 	m->tls_identity->dns_like_identity =
 		API_NEW(Destination__TlsIdentity__DnsLikeIdentity,
 			destination__tls_identity__dns_like_identity, a);
 	m->tls_identity->dns_like_identity->name = (char *)l->c;
-	m->protocol_hint = API_NEW(Destination__ProtocolHint, destination__protocol_hint, a);
+	m->protocol_hint =
+		API_NEW(Destination__ProtocolHint, destination__protocol_hint, a);
 	m->protocol_hint->protocol_case = DESTINATION__PROTOCOL_HINT__PROTOCOL_H2;
 	m->protocol_hint->h2 = API_NEW(Common__Empty, common__empty, a);
 	return m;
@@ -179,13 +181,14 @@ static void answer_get(struct watcher *w)
 	arena_init(&a, 1 << 20);
 	if (!w->first) { /* the simplest delta: none, then all */
 		u.update_case = DESTINATION__UPDATE__UPDATE_NO_ENDPOINTS;
-		u.no_endpoints =
-			API_NEW(Destination__NoEndpoints, destination__no_endpoints, &a);
+		u.no_endpoints = API_NEW(
+			Destination__NoEndpoints, destination__no_endpoints, &a);
 		u.no_endpoints->exists = true;
 		push(w, &u);
 	}
 	u.update_case = DESTINATION__UPDATE__UPDATE_ADD;
-	u.add = API_NEW(Destination__WeightedAddrSet, destination__weighted_addr_set, &a);
+	u.add = API_NEW(
+		Destination__WeightedAddrSet, destination__weighted_addr_set, &a);
 	u.add->addrs = arena_array(&a, t.n + 1, sizeof *u.add->addrs);
 	for (size_t i = 0; i < t.n; i++)
 		if (t.lines[i].word == W_ENDPOINT && strcmp(t.lines[i].a, w->what) == 0)
@@ -200,8 +203,8 @@ static void get(struct grpc_request *r, struct slice message)
 	struct arena a;
 
 	arena_init(&a, 1 << 20);
-	m = API_READ(Destination__GetDestination, destination__get_destination, message, &a,
-		NULL);
+	m = API_READ(Destination__GetDestination, destination__get_destination, message,
+		&a, NULL);
 	if (m)
 		watch(r, m->path, answer_get);
 	arena_fini(&a);
@@ -224,8 +227,8 @@ static void get_profile(struct grpc_request *r, struct slice message)
 	struct arena a;
 
 	arena_init(&a, 1 << 20);
-	m = API_READ(Destination__GetDestination, destination__get_destination, message, &a,
-		NULL);
+	m = API_READ(Destination__GetDestination, destination__get_destination, message,
+		&a, NULL);
 	if (m)
 		watch(r, m->path, answer_profile);
 	arena_fini(&a);
@@ -236,8 +239,8 @@ static void get_profile(struct grpc_request *r, struct slice message)
 static Outbound__Backend *backend(const char *name, struct arena *a)
 {
 	Outbound__Backend *b = API_NEW(Outbound__Backend, outbound__backend, a);
-	Outbound__Backend__BalanceP2c *p =
-		API_NEW(Outbound__Backend__BalanceP2c, outbound__backend__balance_p2c, a);
+	Outbound__Backend__BalanceP2c *p = API_NEW(
+		Outbound__Backend__BalanceP2c, outbound__backend__balance_p2c, a);
 
 	b->kind_case = OUTBOUND__BACKEND__KIND_BALANCER;
 	b->balancer = p;
@@ -245,8 +248,9 @@ static Outbound__Backend *backend(const char *name, struct arena *a)
 	p->discovery = API_NEW(Outbound__Backend__EndpointDiscovery,
 		outbound__backend__endpoint_discovery, a);
 	p->discovery->kind_case = OUTBOUND__BACKEND__ENDPOINT_DISCOVERY__KIND_DST;
-	p->discovery->dst = API_NEW(Outbound__Backend__EndpointDiscovery__DestinationGet,
-		outbound__backend__endpoint_discovery__destination_get, a);
+	p->discovery->dst =
+		API_NEW(Outbound__Backend__EndpointDiscovery__DestinationGet,
+			outbound__backend__endpoint_discovery__destination_get, a);
 	p->discovery->dst->path = (char *)name;
 	return b;
 }
@@ -263,13 +267,14 @@ static Outbound__HttpRoute *http_route(const char *name, struct arena *a)
 	Outbound__HttpRoute *r = API_NEW(Outbound__HttpRoute, outbound__http_route, a);
 	Outbound__HttpRoute__Rule *rule =
 		API_NEW(Outbound__HttpRoute__Rule, outbound__http_route__rule, a);
-	Outbound__HttpRoute__RouteBackend *rb = API_NEW(
-		Outbound__HttpRoute__RouteBackend, outbound__http_route__route_backend, a);
+	Outbound__HttpRoute__RouteBackend *rb =
+		API_NEW(Outbound__HttpRoute__RouteBackend,
+			outbound__http_route__route_backend, a);
 
 	r->metadata = api_meta_default("http", a);
 	rb->backend = backend(name, a);
-	rule->backends = API_NEW(
-		Outbound__HttpRoute__Distribution, outbound__http_route__distribution, a);
+	rule->backends = API_NEW(Outbound__HttpRoute__Distribution,
+		outbound__http_route__distribution, a);
 	rule->backends->kind_case =
 		OUTBOUND__HTTP_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
 	rule->backends->first_available = API_NEW(Outbound__HttpRoute__FirstAvailable,
@@ -282,11 +287,13 @@ static Outbound__HttpRoute *http_route(const char *name, struct arena *a)
 
 static Outbound__OpaqueRoute *opaque_route(const char *name, struct arena *a)
 {
-	Outbound__OpaqueRoute *r = API_NEW(Outbound__OpaqueRoute, outbound__opaque_route, a);
+	Outbound__OpaqueRoute *r =
+		API_NEW(Outbound__OpaqueRoute, outbound__opaque_route, a);
 	Outbound__OpaqueRoute__Rule *rule =
 		API_NEW(Outbound__OpaqueRoute__Rule, outbound__opaque_route__rule, a);
-	Outbound__OpaqueRoute__RouteBackend *rb = API_NEW(
-		Outbound__OpaqueRoute__RouteBackend, outbound__opaque_route__route_backend, a);
+	Outbound__OpaqueRoute__RouteBackend *rb =
+		API_NEW(Outbound__OpaqueRoute__RouteBackend,
+			outbound__opaque_route__route_backend, a);
 
 	r->metadata = api_meta_default("opaque", a);
 	rb->backend = backend(name, a);
@@ -317,7 +324,8 @@ static void answer_outbound(struct watcher *w)
 	arena_init(&a, 1 << 20);
 	p.metadata = api_meta("core", "Service", "test", l->b, 80, &a);
 	p.protocol = API_NEW(Outbound__ProxyProtocol, outbound__proxy_protocol, &a);
-	d = API_NEW(Outbound__ProxyProtocol__Detect, outbound__proxy_protocol__detect, &a);
+	d = API_NEW(
+		Outbound__ProxyProtocol__Detect, outbound__proxy_protocol__detect, &a);
 	p.protocol->kind_case = OUTBOUND__PROXY_PROTOCOL__KIND_DETECT;
 	p.protocol->detect = d;
 	d->timeout = api_duration(10 * NS_PER_S, &a);
@@ -365,9 +373,9 @@ static Inbound__Authz *authz(const char *id, struct arena *a)
 	z->metadata = api_meta_default(id ? "only" : "all-unauthenticated", a);
 	if (!id) {
 		z->authentication->permit_case = INBOUND__AUTHN__PERMIT_UNAUTHENTICATED;
-		z->authentication->unauthenticated = API_NEW(
-			Inbound__Authn__PermitUnauthenticated,
-			inbound__authn__permit_unauthenticated, a);
+		z->authentication->unauthenticated =
+			API_NEW(Inbound__Authn__PermitUnauthenticated,
+				inbound__authn__permit_unauthenticated, a);
 		return z;
 	}
 	z->authentication->permit_case = INBOUND__AUTHN__PERMIT_MESH_TLS;
@@ -400,7 +408,8 @@ static void answer_inbound(struct watcher *w)
 		Inbound__ProxyProtocol__Detect, inbound__proxy_protocol__detect, &a);
 	s.protocol->detect->timeout = api_duration(10 * NS_PER_S, &a);
 	ONE(s.authorizations, s.n_authorizations, authz(id, &a), &a);
-	ONE(s.labels, s.n_labels, api_label("name", "default:all-unauthenticated", &a), &a);
+	ONE(s.labels, s.n_labels, api_label("name", "default:all-unauthenticated", &a),
+		&a);
 	push(w, &s);
 	arena_fini(&a);
 }
@@ -433,7 +442,8 @@ static void make_ca(void)
 {
 	uint64_t now = clock_wall();
 	struct cert_spec spec = {.common_name = "identity.test",
-		.not_before = now - 60 * NS_PER_S, .not_after = now + 86400 * NS_PER_S,
+		.not_before = now - 60 * NS_PER_S,
+		.not_after = now + 86400 * NS_PER_S,
 		.is_ca = true};
 	struct buf der = BUF_INIT, pem = BUF_INIT;
 	struct err e;
@@ -459,8 +469,10 @@ static void certify(struct grpc_request *r, struct slice message)
 {
 	Identity__CertifyResponse answer = IDENTITY__CERTIFY_RESPONSE__INIT;
 	uint64_t now = clock_wall(), until = now + (uint64_t)t.life * NS_PER_S;
-	struct cert_spec spec = {.not_before = now - 5 * NS_PER_S, .not_after = until,
-		.server = true, .client = true};
+	struct cert_spec spec = {.not_before = now - 5 * NS_PER_S,
+		.not_after = until,
+		.server = true,
+		.client = true};
 	struct buf der = BUF_INIT, b = BUF_INIT;
 	Identity__CertifyRequest *m;
 	const char *names[2] = {NULL, NULL};
@@ -468,12 +480,13 @@ static void certify(struct grpc_request *r, struct slice message)
 	struct err e;
 
 	arena_init(&a, 1 << 20);
-	m = API_READ(Identity__CertifyRequest, identity__certify_request, message, &a, &e);
+	m = API_READ(
+		Identity__CertifyRequest, identity__certify_request, message, &a, &e);
 	if (m)
 		names[0] = spec.common_name = m->identity;
 	spec.dns = names;
 	if (!m || cert_issue_csr(slice_bytes(m->certificate_signing_request.data,
-				  m->certificate_signing_request.len),
+					 m->certificate_signing_request.len),
 			  &spec, t.ca, t.ca_key, &der, &e) < 0) {
 		grpc_end(r, GRPC_INVALID_ARGUMENT, e.msg);
 	} else {
@@ -492,15 +505,18 @@ static void certify(struct grpc_request *r, struct slice message)
 
 /* ---- all ---- */
 
-static const struct grpc_method methods[] = {
-	{API_CERTIFY, certify, NULL}, {API_GET, get, NULL},
-	{API_GET_PROFILE, get_profile, NULL}, {API_INBOUND, inbound, NULL},
-	{API_OUTBOUND, outbound, NULL}};
+static const struct grpc_method methods[] = {{API_CERTIFY, certify, NULL},
+	{API_GET, get, NULL}, {API_GET_PROFILE, get_profile, NULL},
+	{API_INBOUND, inbound, NULL}, {API_OUTBOUND, outbound, NULL}};
 
 static const struct opt options[] = {
 	{.flag = "listen", .kind = OPT_TEXT, .preset = "127.0.0.1:0"},
 	{.flag = "ca", .kind = OPT_TEXT, .offset = 8, .needed = true},
-	{.flag = "life", .kind = OPT_INT, .offset = 16, .preset = "86400", .min = 1,
+	{.flag = "life",
+		.kind = OPT_INT,
+		.offset = 16,
+		.preset = "86400",
+		.min = 1,
 		.max = 1000000},
 };
 
@@ -521,13 +537,15 @@ int main(int argc, char **argv)
 
 	opt_read(options, countof(options), &t, argc, argv, &rest, complain, NULL);
 	if (rest != 1 || !addr_parse(slice_of(t.listen), &at))
-		die("usage: scripted_control [-listen ADDR] [-life SECONDS] -ca FILE SCRIPT");
+		die("usage: scripted_control [-listen ADDR] [-life SECONDS] -ca FILE "
+		    "SCRIPT");
 	t.script = argv[1];
 	list_init(&t.watchers);
 	read_script();
 	make_ca();
 	l = loop_new(&e);
-	s = l ? grpc_server_new(l, &at, NULL, methods, countof(methods), NULL, &e) : NULL;
+	s = l ? grpc_server_new(l, &at, NULL, methods, countof(methods), NULL, &e)
+	      : NULL;
 	if (!s || loop_on_signal(l, SIGHUP, on_hup, NULL, &e) < 0)
 		die(e.msg);
 	printf("listening on %s\n", addr_text(grpc_server_addr(s), text));
