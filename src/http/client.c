@@ -7,8 +7,8 @@ struct http_client *http_client_new(struct conn *c, enum http_kind kind,
 	const struct http_client_config *cfg, const struct http_client_user *user,
 	void *arg, struct err *e)
 {
-	struct http_client *cl =
-		kind == HTTP_KIND_2 ? h2_client_new(c, cfg, e) : h1_client_new(c, e);
+	struct http_client *cl = kind == HTTP_KIND_2 ? h2_client_new(c, cfg, e)
+						     : h1_client_new(c, cfg, e);
 
 	if (!cl)
 		return NULL;
@@ -36,22 +36,26 @@ void http_client_begin(struct http_client *c, struct exch *x)
 
 void http_client_data(struct exch *x, const uint8_t *p, size_t n)
 {
-	client_of(x)->ops->data(x, p, n);
+	if (x->service_arg) /* else the client has done with it */
+		client_of(x)->ops->data(x, p, n);
 }
 
 void http_client_end_body(struct exch *x, const struct fields *trailers)
 {
-	client_of(x)->ops->end_body(x, trailers);
+	if (x->service_arg) /* else the client has done with it */
+		client_of(x)->ops->end_body(x, trailers);
 }
 
 void http_client_credit(struct exch *x, size_t n)
 {
-	client_of(x)->ops->credit(x, n);
+	if (x->service_arg) /* else the client has done with it */
+		client_of(x)->ops->credit(x, n);
 }
 
 void http_client_cancel(struct exch *x)
 {
-	client_of(x)->ops->cancel(x);
+	if (x->service_arg) /* else the client has done with it */
+		client_of(x)->ops->cancel(x);
 }
 
 void http_client_drain(struct http_client *c)

@@ -39,7 +39,8 @@ static inline size_t client_head_max(const struct http_client *c)
 	return c->cfg.head_max ? c->cfg.head_max : HTTP_HEAD_MAX;
 }
 
-struct http_client *h1_client_new(struct conn *c, struct err *e);
+struct http_client *h1_client_new(
+	struct conn *c, const struct http_client_config *cfg, struct err *e);
 struct http_client *h2_client_new(
 	struct conn *c, const struct http_client_config *cfg, struct err *e);
 

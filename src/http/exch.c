@@ -11,237 +11,396 @@ void stack_push(struct stack *s, const struct filter *f, void *shared)
 	s->count++;
 }
 
-static const struct filter *filter_at(const struct exch *x, size_t i)
+/* ---- the layers of an exchange, over all the stacks it went through ---- */
+
+static const struct stack *part_of(const struct exch *x, size_t i, size_t *at)
 {
-	return x->layers[i].ops;
+	size_t k = x->nparts - 1;
+
+	while (k > 0 && x->part[k].base > i)
+		k--;
+	*at = i - x->part[k].base;
+	return x->part[k].stack;
 }
 
-static void *shared_at(const struct exch *x, size_t i)
+static const struct filter *layer(const struct exch *x, size_t i, void **shared)
 {
-	return x->layers[i].shared;
+	size_t at;
+	const struct stack *s = part_of(x, i, &at);
+
+	*shared = s->layer[at].shared;
+	return s->layer[at].ops;
 }
 
-/* ---- the end ---- */
+static size_t layers(const struct exch *x)
+{
+	return x->part[x->nparts - 1].base + x->stack->count;
+}
+
+void exch_switch(struct exch *x, const struct stack *to)
+{
+	must(x->at == EXCH_DOWN && x->nparts < EXCH_PARTS);
+	must(x->i + 1 == layers(x) && x->i + 1 + to->count <= STACK_MAX);
+	x->part[x->nparts].stack = to;
+	x->part[x->nparts++].base = x->i + 1;
+	x->stack = to;
+}
+
+/* ---- calls out: during one of these the exchange may end, and its memory go ---- */
+
+struct out {
+	bool gone, *outer;
+};
+
+/* Not inlined: gcc does not see that the pointer goes before `o` does. */
+__attribute__((noinline)) static void out_begin(struct exch *x, struct out *o)
+{
+	o->gone = false;
+	o->outer = x->gone;
+	x->gone = &o->gone;
+}
+
+/* False when the exchange ended meanwhile. */
+static bool out_end(struct exch *x, struct out *o)
+{
+	if (o->gone) {
+		if (o->outer)
+			*o->outer = true;
+		return false;
+	}
+	x->gone = o->outer;
+	return true;
+}
+
+static void cancel_service(struct exch *x)
+{
+	if (!x->serving)
+		return;
+	x->serving = false;
+	if (x->stack->service->cancel)
+		x->stack->service->cancel(x, x->stack->service_shared);
+}
 
 static void over(struct exch *x)
 {
 	if (x->at == EXCH_OVER)
 		return;
 	x->at = EXCH_OVER;
-	if (x->serving) {
-		x->serving = false;
-		if (x->stack->service->cancel)
-			x->stack->service->cancel(x, x->stack->service_shared);
-	}
+	if (!x->req_ended || !x->rsp_ended || x->err.code != ERR_NONE)
+		cancel_service(x);
+	x->serving = false;
 	while (x->entered > 0) {
 		size_t i = --x->entered;
+		void *shared;
+		const struct filter *f = layer(x, i, &shared);
 
-		if (filter_at(x, i)->on_done)
-			filter_at(x, i)->on_done(x, shared_at(x, i), x->state[i]);
+		if (f->on_done)
+			f->on_done(x, shared, x->state[i]);
 	}
+	if (x->gone)
+		*x->gone = true;
 	x->source->over(x);
 }
 
-static void over_if_ended(struct exch *x)
+/* ---- the service ---- */
+
+/* Tells the layers from `i` on. */
+static void tell_end(
+	struct exch *x, size_t i, enum dir d, const struct fields *trailers)
 {
-	if (!x->req_ended || !x->rsp_ended || !x->head_sent)
-		return;
-	x->serving = false;
-	over(x);
-}
+	for (; i < x->entered; i++) {
+		void *shared;
+		const struct filter *f = layer(x, i, &shared);
 
-/* ---- steps through the filters ---- */
-
-static enum flow enter(struct exch *x, size_t i)
-{
-	const struct filter *f = x->stack->layer[i - x->base].ops;
-
-	x->layers[i].ops = f;
-	x->layers[i].shared = x->stack->layer[i - x->base].shared;
-	if (f->state_size) {
-		x->state[i] = arena_alloc(x->arena, f->state_size);
-		if (!x->state[i]) {
-			err_set(&x->err, ERR_LIMIT, "%s: no room for state", f->name);
-			return FLOW_ABORT;
-		}
+		if (f->on_end)
+			f->on_end(x, shared, x->state[i], d, trailers);
 	}
-	x->entered = i + 1;
-	if (!f->on_request)
-		return FLOW_NEXT;
-	return f->on_request(x, shared_at(x, i), x->state[i]);
 }
 
-static enum flow leave(struct exch *x, size_t i)
+static void tell_req_end(struct exch *x)
 {
-	const struct filter *f = filter_at(x, i);
+	size_t from = x->end_told;
 
-	if (!f->on_response)
-		return FLOW_NEXT;
-	return f->on_response(x, shared_at(x, i), x->state[i]);
-}
-
-/* The request's end may have come while a filter held its head. */
-static void pass_end(struct exch *x)
-{
-	if (x->req_ended && x->serving && !x->end_passed) {
-		x->end_passed = true;
-		if (x->stack->service->end)
-			x->stack->service->end(
-				x, x->stack->service_shared, x->req_trailers);
-	}
+	x->end_told = x->entered;
+	tell_end(x, from, DIR_REQUEST, x->req_trailers);
 }
 
 static void begin_service(struct exch *x)
 {
+	const struct service *s = x->stack->service;
+	unsigned tries = ++x->tries;
+	bool ended = x->req_ended;
+	struct out o;
+
 	x->at = EXCH_SERVICE;
 	x->serving = true;
-	x->stack->service->begin(x, x->stack->service_shared);
-	pass_end(x);
+	x->end_passed = false;
+	if (ended)
+		tell_req_end(x);
+	out_begin(x, &o);
+	s->begin(x, x->stack->service_shared);
+	if (!out_end(x, &o) || !ended || x->tries != tries)
+		return;
+	x->end_passed = true;
+	if (x->serving && s->end)
+		s->end(x, x->stack->service_shared, x->req_trailers);
+}
+
+/* ---- the response, once it may go to the source ---- */
+
+static void send_end(struct exch *x)
+{
+	struct out o;
+
+	tell_end(x, 0, DIR_RESPONSE, x->rsp_trailers);
+	out_begin(x, &o);
+	x->source->end(x, x->rsp_trailers);
+	if (!out_end(x, &o))
+		return;
+	if (!x->tunnel || x->req_ended)
+		over(x);
 }
 
 static void send_head(struct exch *x)
 {
-	bool own = !x->serving; /* a filter's answer: nothing follows it */
+	struct out o;
 
 	x->at = EXCH_BODY;
 	x->head_sent = true;
+	x->tunnel = exch_is_tunnel(x);
+	out_begin(x, &o);
 	x->source->head(x);
-	if (own && x->at == EXCH_BODY)
-		exch_rsp_end(x, NULL);
+	if (out_end(x, &o) && x->rsp_ended)
+		send_end(x);
 }
 
-static void fail_up(struct exch *x, size_t from);
+/* ---- through the filters: one function for each direction, each runs one layer ----
+ */
 
-/* One step in the direction we are going.  False when there is nothing to run now. */
-static bool step(struct exch *x, enum flow f)
+static enum flow enter(struct exch *x)
 {
-	if (f == FLOW_HOLD)
-		return false;
-	if (f == FLOW_ABORT) {
-		fail_up(x, x->entered);
-		return false;
-	}
-	if (x->at == EXCH_DOWN) {
-		if (f == FLOW_TURN) {
-			x->at = EXCH_UP;
-			x->i = x->entered - 1;
-			return true;
+	void *shared;
+	const struct filter *f = layer(x, x->i, &shared);
+
+	if (f->state_size) {
+		x->state[x->i] = arena_alloc(x->arena, f->state_size);
+		if (!x->state[x->i]) {
+			err_set(&x->err, ERR_LIMIT, "%s: no room for state", f->name);
+			return FLOW_ABORT;
 		}
-		if (++x->i - x->base < x->stack->count)
-			return true;
-		begin_service(x);
+	}
+	x->entered = x->i + 1;
+	return f->on_request ? f->on_request(x, shared, x->state[x->i]) : FLOW_NEXT;
+}
+
+static enum flow leave(struct exch *x)
+{
+	void *shared;
+	const struct filter *f = layer(x, x->i, &shared);
+
+	return f->on_response ? f->on_response(x, shared, x->state[x->i]) : FLOW_NEXT;
+}
+
+static enum flow rescue(struct exch *x)
+{
+	void *shared;
+	const struct filter *f = layer(x, x->i, &shared);
+
+	return f->on_error ? f->on_error(x, shared, x->state[x->i]) : FLOW_NEXT;
+}
+
+/* Up from layer `next`, counted from 1; 0: the source is next. */
+static bool up(struct exch *x, size_t next)
+{
+	x->at = EXCH_UP;
+	if (next == 0) {
+		send_head(x);
 		return false;
 	}
-	must(x->at == EXCH_UP);
+	x->i = next - 1;
+	return true;
+}
+
+/* The failure in x->err goes up from the lowest layer entered. */
+static bool fail(struct exch *x)
+{
+	cancel_service(x);
+	if (x->head_sent || x->entered == 0) {
+		over(x);
+		return false;
+	}
+	x->failing = true;
+	x->rsp_ended = false;
+	return up(x, x->entered);
+}
+
+/* A filter answered in place of the service. */
+static void answered(struct exch *x)
+{
+	cancel_service(x);
+	x->rsp_ended = true;
+	x->rsp_trailers = NULL;
+}
+
+static bool step_down(struct exch *x, enum flow f)
+{
+	if (f == FLOW_TURN) {
+		answered(x);
+		return up(x, x->entered);
+	}
+	if (++x->i < layers(x))
+		return true;
+	begin_service(x);
+	return false;
+}
+
+static bool step_up(struct exch *x, enum flow f)
+{
+	if (f == FLOW_TURN)
+		answered(x);
+	return up(x, x->i);
+}
+
+static void again(struct exch *x)
+{
+	must(x->req_bytes == 0);
+	x->failing = false;
+	x->err.code = ERR_NONE;
+	x->reset_code = -1;
+	x->req_credit = 0;
+	x->rsp = (struct rsp_head){0};
+	x->service_arg = NULL;
+	begin_service(x);
+}
+
+static bool step_failing(struct exch *x, enum flow f)
+{
+	if (f == FLOW_AGAIN) {
+		again(x);
+		return false;
+	}
+	if (f == FLOW_TURN) {
+		x->failing = false;
+		x->err.code = ERR_NONE;
+		answered(x);
+		return up(x, x->i);
+	}
 	if (x->i == 0) {
-		send_head(x);
+		over(x);
 		return false;
 	}
 	x->i--;
 	return true;
 }
 
-/* Nobody may touch `x` after it ended: each call below ends with the exchange's fate.
- */
-static void run(struct exch *x)
+/* One step; false when there is nothing to run now (and `x` may be gone). */
+static bool step(struct exch *x, enum flow f)
 {
-	while (step(x, x->at == EXCH_DOWN ? enter(x, x->i) : leave(x, x->i)))
-		;
+	if (f == FLOW_HOLD)
+		return false;
+	if (x->failing)
+		return step_failing(x, f);
+	if (f == FLOW_ABORT)
+		return fail(x);
+	must(x->at == EXCH_DOWN || x->at == EXCH_UP);
+	return x->at == EXCH_DOWN ? step_down(x, f) : step_up(x, f);
 }
 
-/*
- * It failed before a response head went up.  Filters entered are asked, lowest first,
- * whether they have an answer; without one the source is told.
- */
-static void fail_up(struct exch *x, size_t from)
+static void run(struct exch *x)
 {
-	while (from-- > 0) {
-		const struct filter *f = filter_at(x, from);
-		enum flow flow;
+	bool more = true;
+	struct out o;
 
-		if (!f->on_error)
-			continue;
-		flow = f->on_error(x, shared_at(x, from), x->state[from]);
-		if (flow == FLOW_NEXT)
-			continue;
-		if (flow == FLOW_AGAIN) {
-			must(x->req_bytes == 0);
-			x->err = (struct err){.code = ERR_NONE};
-			x->reset_code = -1;
-			x->end_passed = false;
-			x->req_credit = 0;
-			begin_service(x);
-			return;
-		}
-		must(flow == FLOW_TURN);
-		x->err = (struct err){.code = ERR_NONE};
-		if (from == 0) {
-			send_head(x);
-			return;
-		}
-		x->at = EXCH_UP;
-		x->i = from - 1;
-		run(x);
-		return;
+	while (more) {
+		enum flow f;
+
+		out_begin(x, &o);
+		f = x->at == EXCH_DOWN ? enter(x) : x->failing ? rescue(x) : leave(x);
+		more = out_end(x, &o) && step(x, f);
 	}
-	over(x);
 }
 
 /* ---- for the source ---- */
 
 void exch_begin(struct exch *x, const struct stack *stack)
 {
-	must(x->at == EXCH_NEW && stack->count > 0);
+	must(x->at == EXCH_NEW);
+	if (x->err.code != ERR_NONE) { /* cancelled before it began */
+		over(x);
+		return;
+	}
 	x->stack = stack;
+	x->part[0].stack = stack;
+	x->nparts = 1;
 	x->reset_code = -1;
 	x->at = EXCH_DOWN;
-	run(x);
+	if (stack->count)
+		run(x);
+	else
+		begin_service(x);
 }
 
 static void tell_data(struct exch *x, enum dir d, size_t n)
 {
-	for (size_t i = 0; i < x->entered; i++)
-		if (filter_at(x, i)->on_data)
-			filter_at(x, i)->on_data(x, shared_at(x, i), x->state[i], d, n);
-}
+	for (size_t i = 0; i < x->entered; i++) {
+		void *shared;
+		const struct filter *f = layer(x, i, &shared);
 
-static void tell_end(struct exch *x, enum dir d, const struct fields *trailers)
-{
-	for (size_t i = 0; i < x->entered; i++)
-		if (filter_at(x, i)->on_end)
-			filter_at(x, i)->on_end(
-				x, shared_at(x, i), x->state[i], d, trailers);
+		if (f->on_data)
+			f->on_data(x, shared, x->state[i], d, n);
+	}
 }
 
 void exch_req_data(struct exch *x, const uint8_t *p, size_t n)
 {
-	must(n <= x->req_credit);
-	x->req_credit -= n;
-	if (!x->serving) /* the response is complete: nobody wants the rest */
+	struct out o;
+
+	if (x->at == EXCH_OVER || n == 0)
 		return;
+	must(n <= x->req_credit && !x->req_ended);
+	x->req_credit -= n;
 	x->req_bytes += n;
 	tell_data(x, DIR_REQUEST, n);
+	if (!x->serving)
+		return;
+	out_begin(x, &o);
+	x->in_req_data = true;
 	x->stack->service->data(x, x->stack->service_shared, p, n);
+	if (out_end(x, &o))
+		x->in_req_data = false;
 }
 
 void exch_req_end(struct exch *x, const struct fields *trailers)
 {
-	if (x->req_ended || x->at == EXCH_OVER)
+	struct out o;
+
+	if (x->at == EXCH_OVER || x->req_ended)
 		return;
 	x->req_ended = true;
 	x->req_trailers = trailers;
-	tell_end(x, DIR_REQUEST, trailers);
-	if (x->rsp_ended) {
-		over_if_ended(x);
-		return;
-	}
-	pass_end(x);
+	if (x->at == EXCH_NEW)
+		return; /* told when it begins */
+	tell_req_end(x);
+	out_begin(x, &o);
+	x->end_passed = x->serving;
+	if (x->serving && x->stack->service->end)
+		x->stack->service->end(x, x->stack->service_shared, trailers);
+	if (out_end(x, &o) && x->tunnel && x->rsp_ended)
+		over(x);
+}
+
+static void add_credit(size_t *credit, size_t n)
+{
+	if (__builtin_add_overflow(*credit, n, credit))
+		*credit = SIZE_MAX;
 }
 
 void exch_rsp_credit(struct exch *x, size_t n)
 {
-	x->rsp_credit += n;
-	if (x->serving && !x->rsp_ended && x->stack->service->credit)
+	if (x->at == EXCH_OVER || x->rsp_ended)
+		return;
+	add_credit(&x->rsp_credit, n);
+	if (x->serving && !x->in_rsp_data && x->stack->service->credit)
 		x->stack->service->credit(x, x->stack->service_shared, n);
 }
 
@@ -250,51 +409,68 @@ void exch_cancel(struct exch *x, const struct err *why)
 	if (x->at == EXCH_OVER)
 		return;
 	x->err = *why;
-	over(x);
+	if (x->at != EXCH_NEW) /* else over when somebody begins it */
+		over(x);
 }
 
 /* ---- for the service ---- */
 
 void exch_info(struct exch *x, const struct rsp_head *head)
 {
-	if (x->source->info)
+	if (x->at == EXCH_SERVICE && x->source->info)
 		x->source->info(x, head);
+}
+
+bool exch_is_tunnel(const struct exch *x)
+{
+	return x->rsp.status == 101 ||
+	       (x->rsp.status / 100 == 2 && slice_is(x->req.method, "CONNECT"));
 }
 
 void exch_response(struct exch *x)
 {
+	if (x->at == EXCH_OVER)
+		return;
 	must(x->at == EXCH_SERVICE);
-	x->at = EXCH_UP;
-	x->i = x->entered - 1;
-	run(x);
+	if (up(x, x->entered))
+		run(x);
 }
 
 void exch_rsp_data(struct exch *x, const uint8_t *p, size_t n)
 {
-	must(n <= x->rsp_credit);
+	struct out o;
+
+	if (x->at == EXCH_OVER || n == 0)
+		return;
+	must(x->at == EXCH_BODY && n <= x->rsp_credit && !x->rsp_ended);
 	x->rsp_credit -= n;
 	x->rsp_bytes += n;
 	tell_data(x, DIR_RESPONSE, n);
+	out_begin(x, &o);
+	x->in_rsp_data = true;
 	x->source->data(x, p, n);
+	if (out_end(x, &o))
+		x->in_rsp_data = false;
 }
 
 void exch_rsp_end(struct exch *x, const struct fields *trailers)
 {
-	if (x->rsp_ended || x->at == EXCH_OVER)
+	if (x->at == EXCH_OVER || x->rsp_ended)
 		return;
+	must(x->at == EXCH_UP || x->at == EXCH_BODY);
 	x->rsp_ended = true;
-	tell_end(x, DIR_RESPONSE, trailers);
-	x->source->end(x, trailers);
-	if (x->at != EXCH_OVER)
-		over_if_ended(x);
+	x->rsp_trailers = trailers;
+	if (x->at == EXCH_BODY)
+		send_end(x);
 }
 
 void exch_req_credit(struct exch *x, size_t n)
 {
-	if (x->req_ended || x->at == EXCH_OVER)
+	if (x->at == EXCH_OVER || x->req_ended)
 		return;
-	x->req_credit += n;
-	x->source->credit(x, n);
+	add_credit(&x->req_credit, n);
+	if (!x->in_req_data && x->source->credit)
+		x->source->credit(x, n);
 }
 
 void exch_fail(struct exch *x, const struct err *e)
@@ -303,30 +479,30 @@ void exch_fail(struct exch *x, const struct err *e)
 		return;
 	x->err = *e;
 	x->serving = false;
-	if (x->head_sent || x->at == EXCH_UP)
-		over(x);
-	else
-		fail_up(x, x->entered);
+	if (fail(x))
+		run(x);
 }
 
 /* ---- for filters ---- */
 
+void exch_abort(struct exch *x, const struct err *e)
+{
+	if (x->at == EXCH_OVER)
+		return;
+	x->err = *e;
+	if (fail(x))
+		run(x);
+}
+
 void exch_resume(struct exch *x, enum flow f)
 {
-	must(x->at == EXCH_DOWN || x->at == EXCH_UP);
+	if (x->at == EXCH_OVER)
+		return;
 	if (step(x, f))
 		run(x);
 }
 
-void exch_switch(struct exch *x, const struct stack *to)
-{
-	must(x->at == EXCH_DOWN && x->entered - x->base == x->stack->count);
-	must(x->entered + to->count <= STACK_MAX);
-	x->base = x->entered;
-	x->stack = to;
-}
-
 void exch_answer(struct exch *x, int status)
 {
-	x->rsp = (struct rsp_head){.version = HTTP_1_1, .status = status};
+	x->rsp = (struct rsp_head){.version = x->req.version, .status = status};
 }

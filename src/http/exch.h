@@ -18,11 +18,16 @@
  * Back-pressure is credit, in bytes of body, for each direction: who produces may hand
  *over no more than it has been given.  At first the credit is nought; the service
  *grants it for the request, the source for the response, and both grant again as bytes
- *leave.
+ *leave.  `credit` tells of a grant, but not of one made within the very call that hands
+ *data over: look at x->req_credit or x->rsp_credit when that call returns.
  *
- * End.  The exchange is over when both directions ended, or when it failed.  on_done
- *runs once for every filter entered, last first, then the source's `over`, which frees
- *it: after any call into an exchange (exch_*) it may be gone.
+ * End.  The exchange is over when the response ended (what is left of the request then
+ *is nobody's: a service that has not seen its end is told by cancel), or when it
+ *failed. A tunnel (101, or 2xx to CONNECT) is over when both directions ended; so the
+ *end of a request that asks for one (req.upgrade, CONNECT) may come only after the
+ *response's head: a service answers it without waiting.  on_done runs once for every
+ *filter entered, last first, then the source's `over`, which frees it: after any call
+ *into an exchange (exch_*) it may be gone.
  *
  * Everything happens on the worker that owns the source's connection.
  */
@@ -52,8 +57,9 @@ struct filter {
 	enum flow (*on_response)(struct exch *x, void *shared, void *state);
 	/*
 	 * The exchange failed before a response head went up: a filter may put a
-	 * response into x->rsp and return FLOW_TURN (the rescue filter does); FLOW_NEXT
-	 * passes it on.
+	 * response into x->rsp and return FLOW_TURN (the rescue filter does:
+	 * x->err.code is cleared, and on_response goes on with the filter above);
+	 * FLOW_NEXT passes the failure on; FLOW_HOLD waits for exch_resume().
 	 */
 	enum flow (*on_error)(struct exch *x, void *shared, void *state);
 	void (*on_data)(
@@ -63,7 +69,12 @@ struct filter {
 	void (*on_done)(struct exch *x, void *shared, void *state);
 };
 
-/* Below: who carries the request out.  Calls come from exch.c, in this order. */
+/*
+ * Below: who carries the request out.  Calls come from exch.c, in this order.
+ * x->rsp_credit and x->req_credit always hold what is left; `credit` tells that the
+ * former grew (by n).  x->req_ended at begin() means that the request has no body.
+ * A service grants request credit whether or not it expects a body.
+ */
 struct service {
 	void (*begin)(struct exch *x, void *shared); /* x->req is final */
 	void (*data)(struct exch *x, void *shared, const uint8_t *p, size_t n);
@@ -71,12 +82,13 @@ struct service {
 		const struct fields *trailers); /* may be NULL */
 	void (*credit)(
 		struct exch *x, void *shared, size_t n); /* for the response body */
-	/* The exchange ends early (x->err, or the source left): forget it, reset
-	 * upstream. */
+	/* The exchange ends early (x->err, the source left, or the service ended the
+	 * response before the request): forget it, reset upstream. */
 	void (*cancel)(struct exch *x, void *shared);
 };
 
-/* Above: who made the exchange. */
+/* Above: who made the exchange.  It grants response credit from head() on, not before.
+ */
 struct source {
 	void (*info)(
 		struct exch *x, const struct rsp_head *head); /* 1xx; may be NULL */
@@ -102,6 +114,8 @@ struct stack {
 	const struct service *service;
 	void *service_shared;
 };
+
+#define EXCH_PARTS 3 /* stacks an exchange may go through */
 
 enum exch_at { EXCH_NEW, EXCH_DOWN, EXCH_SERVICE, EXCH_UP, EXCH_BODY, EXCH_OVER };
 
@@ -130,14 +144,22 @@ struct exch {
 	enum exch_at at;
 	size_t i;       /* the layer to run next */
 	size_t entered; /* layers whose on_request has run */
-	size_t base;    /* where the present stack's layers begin (exch_switch) */
-	bool req_ended, rsp_ended, end_passed;
-	bool serving; /* the service has it */
-	bool head_sent;
-	const struct fields *req_trailers;
+	bool req_ended, rsp_ended, serving, head_sent;
+	bool end_passed; /* the service was told that the request ended */
+	bool in_req_data, in_rsp_data;
+	bool failing; /* on_error callbacks are being run */
+	bool tunnel;  /* 101, or 2xx to CONNECT: ends when both directions ended */
+	bool *gone;   /* set when it ends during a call out of exch.c */
+	const struct fields *req_trailers, *rsp_trailers;
+	size_t end_told;               /* layers that know that the request ended */
+	unsigned tries;                /* times the service was begun */
 	size_t req_credit, rsp_credit; /* granted and not yet used */
+	size_t nparts;                 /* stacks gone through, see exch_switch() */
+	struct {
+		const struct stack *stack;
+		size_t base; /* index of its first layer */
+	} part[EXCH_PARTS];
 	void *state[STACK_MAX];
-	struct layer layers[STACK_MAX]; /* those entered */
 };
 
 /* Pushes a layer below those already there.  `f` and `shared` are borrowed. */
@@ -160,10 +182,14 @@ void exch_rsp_end(struct exch *x, const struct fields *trailers);
 void exch_req_credit(struct exch *x, size_t n);
 void exch_fail(
 	struct exch *x, const struct err *e); /* copies `e`; no more calls after */
+bool exch_is_tunnel(const struct exch *x);    /* what x->rsp makes of it */
 
 /* ---- for filters ---- */
 void exch_resume(
 	struct exch *x, enum flow f); /* `f`: what the held callback would have said */
+/* From a filter that is not being called (a timeout): cancels the service, then as
+ * exch_fail().  Copies `e`. */
+void exch_abort(struct exch *x, const struct err *e);
 /* Switches the rest of the way down to another stack (layers entered so far stay). Only
  * from on_request of the last layer of x->stack, before FLOW_NEXT.  The new one is
  * borrowed. */

@@ -1,349 +1,459 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1head.h"
 
-#include <stdio.h>
-
 #include "base/obj.h"
 #include "http/serverint.h"
 
-/* ---- in ---- */
+/* ---- reading ---- */
 
-enum hop_field {
-	HOP_NOT,
-	HOP_CONNECTION,
-	HOP_HOST,
-	HOP_LENGTH,
-	HOP_UPGRADE,
-	HOP_TE,
-	HOP_EXPECT,
-	HOP_DROP,
+/* Fields that are about the connection (RFC 9110, section 7.6.1), and Host. */
+enum known { K_OTHER, K_HOST, K_CONNECTION, K_TE, K_UPGRADE, K_EXPECT, K_DROP };
+
+static const struct {
+	struct slice name;
+	enum known known;
+} known_fields[] = {
+	{SLICE("te"), K_TE},
+	{SLICE("host"), K_HOST},
+	{SLICE("expect"), K_EXPECT},
+	{SLICE("upgrade"), K_UPGRADE},
+	{SLICE("connection"), K_CONNECTION},
+	{SLICE("keep-alive"), K_DROP},
+	{SLICE("proxy-connection"), K_DROP},
+	{SLICE("content-length"), K_DROP},
+	{SLICE("transfer-encoding"), K_DROP},
 };
 
-/* By length first: most fields are none of these. */
-static enum hop_field hop_field(struct slice name)
+/* `name` is lower case. */
+static enum known known_of(struct slice name)
 {
-	switch (name.n) {
-	case 2:
-		return slice_is(name, "te") ? HOP_TE : HOP_NOT;
-	case 4:
-		return slice_is(name, "host") ? HOP_HOST : HOP_NOT;
-	case 6:
-		return slice_is(name, "expect") ? HOP_EXPECT : HOP_NOT;
-	case 7:
-		return slice_is(name, "upgrade") ? HOP_UPGRADE : HOP_NOT;
-	case 10:
-		if (slice_is(name, "keep-alive"))
-			return HOP_DROP;
-		return slice_is(name, "connection") ? HOP_CONNECTION : HOP_NOT;
-	case 14:
-		return slice_is(name, "content-length") ? HOP_LENGTH : HOP_NOT;
-	case 16:
-		return slice_is(name, "proxy-connection") ? HOP_DROP : HOP_NOT;
-	case 17:
-		return slice_is(name, "transfer-encoding") ? HOP_DROP : HOP_NOT;
-	default:
-		return HOP_NOT;
-	}
+	for (size_t i = 0; i < countof(known_fields); i++)
+		if (slice_eq(known_fields[i].name, name))
+			return known_fields[i].known;
+	return K_OTHER;
 }
 
-struct reading {
-	struct slice host, upgrade, named[16]; /* named by Connection */
-	size_t nnamed, hosts;
-	bool upgrades, expects, te_trailers;
+struct reader {
+	char *at; /* where the next text goes */
+	struct fields *fields;
+	struct h1_hop *hop;
+	int hosts;
+	bool says_upgrade, te_trailers, expects_100;
+	struct slice host, upgrade;
+	struct slice connection[8]; /* values of Connection; more are not believed */
+	size_t nconnection;
 };
 
-static void read_connection(struct slice v, struct h1_hop *hop, struct reading *r)
+static struct slice put(struct reader *r, struct slice s)
+{
+	char *p = r->at;
+
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	r->at += s.n;
+	return slice_bytes(p, s.n);
+}
+
+static struct slice put_lower(struct reader *r, struct slice s)
+{
+	char *p = r->at;
+
+	for (size_t i = 0; i < s.n; i++)
+		p[i] = (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] | 0x20 : s.p[i]);
+	r->at += s.n;
+	return slice_bytes(p, s.n);
+}
+
+static bool list_has(struct slice list, struct slice token)
 {
 	struct slice part;
 
-	while (slice_cut(&v, ',', &part)) {
-		part = slice_trim(part);
-		if (slice_ieq(part, SLICE("close")))
-			hop->close = true;
-		else if (slice_ieq(part, SLICE("keep-alive")))
-			hop->keep_alive = true;
-		else if (slice_ieq(part, SLICE("upgrade")))
-			r->upgrades = true;
-		else if (part.n && r->nnamed < countof(r->named))
-			r->named[r->nnamed++] = part;
-	}
-}
-
-static bool is_named(const struct reading *r, struct slice name)
-{
-	for (size_t i = 0; i < r->nnamed; i++)
-		if (slice_ieq(r->named[i], name))
+	while (slice_cut(&list, ',', &part))
+		if (slice_ieq(slice_trim(part), token))
 			return true;
 	return false;
 }
 
-static int read_fields(const struct http1_head *in, struct arena *a, struct fields *out,
-	struct h1_hop *hop, struct reading *r, struct err *e)
+static void read_connection(struct reader *r, struct slice value)
 {
-	for (size_t i = 0; i < in->n; i++)
-		if (hop_field(in->fields[i].name) == HOP_CONNECTION)
-			read_connection(in->fields[i].value, hop, r);
-	for (size_t i = 0; i < in->n; i++) {
-		const struct http1_field *f = &in->fields[i];
+	if (r->nconnection < countof(r->connection))
+		r->connection[r->nconnection++] = value;
+	r->hop->close |= list_has(value, SLICE("close"));
+	r->hop->keep_alive |= list_has(value, SLICE("keep-alive"));
+	r->says_upgrade |= list_has(value, SLICE("upgrade"));
+}
 
-		switch (hop_field(f->name)) {
-		case HOP_HOST:
-			r->host = f->value;
-			r->hosts++;
-			break;
-		case HOP_UPGRADE:
-			r->upgrade = f->value;
-			break;
-		case HOP_TE:
-			r->te_trailers = slice_ieq(f->value, SLICE("trailers"));
-			break;
-		case HOP_EXPECT:
-			r->expects = slice_ieq(f->value, SLICE("100-continue"));
-			if (fields_add(out, a, f->name, f->value) < 0)
-				return err_set(e, ERR_LIMIT, "too many fields");
-			break;
-		case HOP_CONNECTION:
-		case HOP_LENGTH:
-		case HOP_DROP:
-			break;
-		case HOP_NOT:
-			if (r->nnamed && is_named(r, f->name))
-				break;
-			if (fields_add(out, a, f->name, f->value) < 0)
-				return err_set(e, ERR_LIMIT, "too many fields");
-			break;
+static void read_field(struct reader *r, struct slice name, struct slice value)
+{
+	struct field *f;
+
+	name = put_lower(r, name);
+	switch (known_of(name)) {
+	case K_HOST:
+		r->hosts++;
+		r->host = put(r, value);
+		return;
+	case K_CONNECTION:
+		read_connection(r, put(r, value));
+		return;
+	case K_TE:
+		r->te_trailers |= list_has(value, SLICE("trailers"));
+		return;
+	case K_UPGRADE:
+		r->upgrade = put(r, value);
+		return;
+	case K_DROP:
+		return;
+	case K_EXPECT:
+		r->expects_100 |= slice_ieq(value, SLICE("100-continue"));
+		break;
+	case K_OTHER:
+		break;
+	}
+	f = &r->fields->v[r->fields->n++];
+	f->name = name;
+	f->value = put(r, value);
+}
+
+/* Fields that Connection names end here, too. */
+static void drop_named(struct reader *r)
+{
+	for (size_t i = 0; i < r->nconnection; i++) {
+		struct slice list = r->connection[i], part;
+
+		while (slice_cut(&list, ',', &part)) {
+			char name[64];
+			struct reader low = {.at = name};
+
+			part = slice_trim(part);
+			if (part.n && part.n < sizeof name &&
+				!slice_ieq(part, SLICE("close")) &&
+				!slice_ieq(part, SLICE("keep-alive")))
+				fields_remove(r->fields, put_lower(&low, part));
 		}
 	}
+}
+
+static int read_fields(struct reader *r, const struct http1_head *in, struct arena *a,
+	size_t more_text, struct fields *out)
+{
+	size_t text = more_text;
+
+	for (size_t i = 0; i < in->nfields; i++)
+		text += in->field[i].name.n + in->field[i].value.n;
+	out->n = 0;
+	out->cap = in->nfields + 8; /* filters add some */
+	out->v = arena_array(a, out->cap, sizeof *out->v);
+	r->at = arena_alloc(a, text + 1);
+	r->fields = out;
+	if (!out->v || !r->at)
+		return 431;
+	for (size_t i = 0; i < in->nfields; i++)
+		read_field(r, in->field[i].name, in->field[i].value);
+	drop_named(r);
 	return 0;
 }
 
-/* "http://host/path" → authority and path; CONNECT's target is an authority. */
-static int read_target(struct slice target, struct req_head *out, struct err *e)
+static bool is_authority(struct slice s)
 {
-	struct slice rest = target;
-	size_t i = 0;
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
+			strchr("/\\?#@<>\"{}|^`", s.p[i]))
+			return false;
+	return true;
+}
 
-	if (slice_is(out->method, "CONNECT")) {
-		out->authority = target;
-		out->path = SLICE("");
-		return 0;
-	}
-	out->path = target;
-	if (target.p[0] == '/' || slice_is(target, "*"))
-		return 0;
-	while (i + 2 < target.n && memcmp(target.p + i, "://", 3) != 0)
-		i++;
-	if (i == 0 || i + 3 >= target.n)
-		return err_set(e, ERR_SYNTAX, "malformed request target");
-	out->scheme = (struct slice){target.p, i};
-	rest.p += i + 3;
-	rest.n -= i + 3;
-	for (i = 0; i < rest.n && rest.p[i] != '/' && rest.p[i] != '?';)
-		i++;
-	out->authority = (struct slice){rest.p, i};
-	out->path = (struct slice){rest.p + i, rest.n - i};
-	if (!out->path.n)
-		out->path = SLICE("/");
+/* absolute form: scheme "://" authority [path] */
+static int read_absolute(struct reader *r, struct req_head *out, struct slice t)
+{
+	struct slice rest;
+	const char *colon = memchr(t.p, ':', t.n);
+	size_t scheme = colon ? (size_t)(colon - t.p) : 0, auth = 0;
+
+	if (!scheme || t.n < scheme + 3 || memcmp(colon, "://", 3) != 0)
+		return 400;
+	rest = slice_bytes(colon + 3, t.n - scheme - 3);
+	while (auth < rest.n && !strchr("/?", rest.p[auth]))
+		auth++;
+	if (auth == 0)
+		return 400;
 	out->absolute_form = true;
+	out->scheme = put_lower(r, slice_bytes(t.p, scheme));
+	out->authority = put(r, slice_bytes(rest.p, auth));
+	rest = slice_bytes(rest.p + auth, rest.n - auth);
+	if (rest.n && rest.p[0] == '?') { /* an empty path (RFC 9110, section 4.2.3) */
+		out->path = slice_bytes(r->at, rest.n + 1);
+		put(r, SLICE("/"));
+		put(r, rest);
+	} else if (rest.n) {
+		out->path = put(r, rest);
+	} else {
+		out->path = slice_is(out->method, "OPTIONS") ? SLICE("*") : SLICE("/");
+	}
 	return 0;
 }
 
-int h1_request(const struct http1_head *in, struct arena *a, struct req_head *out,
-	struct h1_hop *hop, struct err *e)
+static int read_target(struct reader *r, struct req_head *out, struct slice t)
 {
-	struct reading r = {0};
+	if (slice_is(out->method, "CONNECT")) {
+		out->authority = put(r, t);
+		out->path = SLICE("");
+		return t.n ? 0 : 400;
+	}
+	if (t.n == 0)
+		return 400;
+	if (t.p[0] != '/' && !slice_is(t, "*"))
+		return read_absolute(r, out, t);
+	out->path = put(r, t);
+	out->authority = r->host;
+	return 0;
+}
+
+int h1_read_request(const struct http1_head *in, struct arena *a, struct req_head *out,
+	struct h1_hop *hop)
+{
+	struct reader r = {.hop = hop};
+	int status;
 
 	*hop = (struct h1_hop){0};
 	*out = (struct req_head){.version = in->minor ? HTTP_1_1 : HTTP_1_0,
-		.method = in->method,
-		.scheme = SLICE("http")};
-	if (read_target(in->target, out, e) < 0 ||
-		read_fields(in, a, &out->fields, hop, &r, e) < 0)
-		return -1;
-	if (r.hosts > 1 || (r.hosts == 0 && in->minor == 1))
-		return err_set(
-			e, ERR_SYNTAX, r.hosts ? "more than one Host" : "no Host");
-	if (in->coded)
-		return err_set(e, ERR_SYNTAX, "a transfer coding other than chunked");
-	if (!out->authority.n)
-		out->authority = r.host;
-	if (!out->authority.p)
-		out->authority = SLICE("");
+		.scheme = SLICE("http"),
+		.length = in->length};
+	status = read_fields(&r, in, a, in->method.n + in->target.n + 1, &out->fields);
+	if (status)
+		return status;
+	if (r.hosts > 1 || (in->minor == 1 && r.hosts == 0)) /* RFC 9112, 3.2 */
+		return 400;
+	out->method = put(&r, in->method);
+	status = read_target(&r, out, in->target);
+	if (status || !is_authority(out->authority))
+		return 400;
 	out->no_host = r.hosts == 0;
 	out->te_trailers = r.te_trailers;
-	out->expects_100 = r.expects && in->minor == 1;
-	if (r.upgrades && in->minor == 1)
+	out->expects_100 = r.expects_100 && in->minor == 1;
+	if (r.says_upgrade && in->minor == 1)
 		out->upgrade = r.upgrade;
-	out->length = in->chunked ? BODY_UNKNOWN : in->length > 0 ? in->length : 0;
-	hop->framing = in->chunked      ? HTTP1_CHUNKED
-		       : in->length > 0 ? HTTP1_LENGTH
-					: HTTP1_NO_BODY;
-	if (in->minor == 0)
-		hop->close = !hop->keep_alive;
+	hop->close |= in->minor == 0 && !hop->keep_alive;
 	return 0;
 }
 
-static enum http1_framing response_framing(
-	const struct http1_head *in, struct slice method)
+int h1_read_response(const struct http1_head *in, struct arena *a, struct rsp_head *out,
+	struct h1_hop *hop)
 {
-	if (in->status == 101 || (slice_is(method, "CONNECT") && in->status / 100 == 2))
-		return HTTP1_TUNNEL;
-	if (slice_is(method, "HEAD") || in->status < 200 || in->status == 204 ||
-		in->status == 304)
-		return HTTP1_NO_BODY;
-	if (in->chunked)
-		return HTTP1_CHUNKED;
-	if (in->coded || in->length < 0)
-		return HTTP1_UNTIL_CLOSE;
-	return in->length ? HTTP1_LENGTH : HTTP1_NO_BODY;
-}
-
-int h1_response(const struct http1_head *in, struct arena *a, struct slice method,
-	struct rsp_head *out, struct h1_hop *hop, struct err *e)
-{
-	struct reading r = {0};
+	struct reader r = {.hop = hop};
+	int status;
 
 	*hop = (struct h1_hop){0};
 	*out = (struct rsp_head){.version = in->minor ? HTTP_1_1 : HTTP_1_0,
 		.status = in->status,
-		.reason = in->reason,
-		.length = in->chunked ? BODY_UNKNOWN : in->length};
-	if (read_fields(in, a, &out->fields, hop, &r, e) < 0)
-		return -1;
+		.length = in->length};
+	status = read_fields(&r, in, a, in->reason.n, &out->fields);
+	if (status)
+		return status;
+	out->reason = put(&r, in->reason);
 	if (in->status == 101)
 		out->upgrade = r.upgrade;
-	hop->framing = response_framing(in, method);
-	if (in->minor == 0)
-		hop->close = !hop->keep_alive;
-	if (hop->framing == HTTP1_UNTIL_CLOSE)
-		hop->close = true;
+	hop->close |= in->minor == 0 && !hop->keep_alive;
 	return 0;
 }
 
-/* ---- out ---- */
-
-struct text {
-	char *p;
-	size_t n;
-	bool full;
-};
-
-static void put(struct text *t, const char *p, size_t n)
+int h1_read_trailers(const struct http1_head *in, struct arena *a, struct fields *out)
 {
-	if (n > HEAD_TEXT - t->n) {
+	struct h1_hop hop = {0};
+	struct reader r = {.hop = &hop};
+
+	return read_fields(&r, in, a, 0, out);
+}
+
+/* ---- writing ---- */
+
+static void add(struct h1_text *t, struct slice s)
+{
+	if (s.n > t->cap - t->n) {
 		t->full = true;
 		return;
 	}
-	if (n)
-		memcpy(t->p + t->n, p, n);
-	t->n += n;
+	if (s.n)
+		memcpy(t->p + t->n, s.p, s.n);
+	t->n += s.n;
 }
 
-#define PUT(t, lit) put(t, lit, sizeof(lit) - 1)
+#define ADD(t, lit) add(t, SLICE(lit))
 
-static void put_field(struct text *t, struct slice name, struct slice value)
+static void add_number(struct h1_text *t, uint64_t v, unsigned base)
 {
-	put(t, name.p, name.n);
-	PUT(t, ": ");
-	put(t, value.p, value.n);
-	PUT(t, "\r\n");
+	char digits[20];
+	size_t at = sizeof digits;
+
+	do {
+		digits[--at] = "0123456789abcdef"[v % base];
+		v /= base;
+	} while (v);
+	add(t, slice_bytes(digits + at, sizeof digits - at));
 }
 
-static void put_fields(struct text *t, const struct fields *f)
+static void add_field(struct h1_text *t, struct slice name, struct slice value)
 {
-	for (size_t i = 0; i < f->n; i++)
-		put_field(t, f->v[i].name, f->v[i].value);
+	add(t, name);
+	ADD(t, ": ");
+	add(t, value);
+	ADD(t, "\r\n");
 }
 
-static void put_length(struct text *t, int64_t n)
+static const struct slice cookie = SLICE("cookie");
+
+/* HTTP/2 may cut a cookie into crumbs (RFC 9113, section 8.2.3). */
+static void add_cookies(struct h1_text *t, const struct fields *f, size_t first)
 {
-	char num[24];
-
-	snprintf(num, sizeof num, "%lld", (long long)n);
-	put_field(t, SLICE("content-length"), slice_of(num));
-}
-
-/* Whose requests have a body by their nature, so that none is said as a length of 0. */
-static bool wants_length(struct slice method)
-{
-	return slice_is(method, "POST") || slice_is(method, "PUT") ||
-	       slice_is(method, "PATCH");
-}
-
-size_t h1_write_request(const struct req_head *h, bool chunked, char *to)
-{
-	struct text t = {to, 0, false};
-
-	put(&t, h->method.p, h->method.n);
-	PUT(&t, " ");
-	if (h->absolute_form) {
-		put(&t, h->scheme.p, h->scheme.n);
-		PUT(&t, "://");
+	add(t, cookie);
+	ADD(t, ": ");
+	add(t, f->v[first].value);
+	for (size_t i = first + 1; i < f->n; i++) {
+		if (!slice_eq(f->v[i].name, cookie))
+			continue;
+		ADD(t, "; ");
+		add(t, f->v[i].value);
 	}
-	if (h->absolute_form || slice_is(h->method, "CONNECT"))
-		put(&t, h->authority.p, h->authority.n);
-	put(&t, h->path.p, h->path.n);
-	if (h->version == HTTP_1_0)
-		PUT(&t, " HTTP/1.0\r\n");
+	ADD(t, "\r\n");
+}
+
+static void add_fields(struct h1_text *t, const struct fields *f, bool join_cookies)
+{
+	bool cookies = false;
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct slice name = f->v[i].name;
+
+		if (!join_cookies || !slice_eq(name, cookie)) {
+			add_field(t, name, f->v[i].value);
+		} else if (!cookies) {
+			cookies = true;
+			add_cookies(t, f, i);
+		}
+	}
+}
+
+/* A bodiless response may tell the length that another would have had. */
+static void add_framing(struct h1_text *t, enum h1_framing framing, int64_t length)
+{
+	if (framing == H1_CHUNKED)
+		ADD(t, "transfer-encoding: chunked\r\n");
+	if (framing != H1_LENGTH)
+		return;
+	ADD(t, "content-length: ");
+	add_number(t, (uint64_t)length, 10);
+	ADD(t, "\r\n");
+}
+
+enum h1_framing h1_request_framing(const struct req_head *req)
+{
+	static const char *const with_body[] = {"POST", "PUT", "PATCH"};
+
+	if (req->length == BODY_UNKNOWN)
+		return H1_CHUNKED;
+	if (req->length > 0)
+		return H1_LENGTH;
+	for (size_t i = 0; i < countof(with_body); i++)
+		if (slice_is(req->method, with_body[i]))
+			return H1_LENGTH;
+	return H1_NONE;
+}
+
+static void add_target(struct h1_text *t, const struct req_head *req)
+{
+	if (slice_is(req->method, "CONNECT")) {
+		add(t, req->authority);
+		return;
+	}
+	if (req->absolute_form) {
+		add(t, req->scheme);
+		ADD(t, "://");
+		add(t, req->authority);
+	}
+	if (!req->absolute_form || !slice_is(req->path, "*"))
+		add(t, req->path);
+}
+
+void h1_write_request(
+	struct h1_text *t, const struct req_head *req, enum h1_framing framing)
+{
+	bool host = req->authority.n || !req->no_host;
+
+	add(t, req->method);
+	ADD(t, " ");
+	add_target(t, req);
+	if (host)
+		ADD(t, " HTTP/1.1\r\nhost: ");
 	else
-		PUT(&t, " HTTP/1.1\r\n");
-	if (!h->no_host)
-		put_field(&t, SLICE("host"), h->authority);
-	put_fields(&t, &h->fields);
-	if (h->te_trailers)
-		PUT(&t, "te: trailers\r\n");
-	if (h->upgrade.n) {
-		PUT(&t, "connection: upgrade\r\n");
-		put_field(&t, SLICE("upgrade"), h->upgrade);
+		ADD(t, " HTTP/1.0\r\nconnection: keep-alive");
+	add(t, req->authority);
+	ADD(t, "\r\n");
+	add_fields(t, &req->fields, true);
+	add_framing(t, framing, req->length);
+	if (req->upgrade.n) {
+		ADD(t, "connection: upgrade\r\n");
+		add_field(t, SLICE("upgrade"), req->upgrade);
 	}
-	if (h->version == HTTP_1_0)
-		PUT(&t, "connection: close\r\n");
-	if (chunked)
-		PUT(&t, "transfer-encoding: chunked\r\n");
-	else if (h->length > 0 || (h->length == 0 && wants_length(h->method)))
-		put_length(&t, h->length);
-	PUT(&t, "\r\n");
-	return t.full ? 0 : t.n;
+	if (req->te_trailers)
+		ADD(t, "connection: te\r\nte: trailers\r\n");
+	ADD(t, "\r\n");
 }
 
-size_t h1_write_response(
-	const struct rsp_head *h, const struct h1_response_opts *o, char *to)
+enum h1_framing h1_response_framing(const struct rsp_head *rsp, int minor, bool head)
 {
-	bool bodiless = h->status < 200 || h->status == 204;
+	int status = rsp->status;
+
+	if (head || status / 100 == 1 || status == 204 || status == 304)
+		return H1_NONE;
+	if (rsp->length != BODY_UNKNOWN)
+		return H1_LENGTH;
+	return minor ? H1_CHUNKED : H1_CLOSE;
+}
+
+static bool says_length(const struct rsp_head *rsp)
+{
+	if (rsp->status / 100 == 1 || rsp->status == 204)
+		return false;
+	return rsp->status == 304 ? rsp->length > 0 : rsp->length >= 0;
+}
+
+void h1_write_response(struct h1_text *t, const struct rsp_head *rsp,
+	enum h1_framing framing, struct h1_hop say)
+{
 	struct slice reason =
-		h->reason.n ? h->reason : slice_of(status_reason(h->status));
-	struct text t = {to, 0, false};
-	char line[32];
+		rsp->reason.n ? rsp->reason : slice_of(status_reason(rsp->status));
 
-	put(&t, line,
-		(size_t)snprintf(line, sizeof line, "HTTP/1.%d %d ", o->minor0 ? 0 : 1,
-			h->status));
-	put(&t, reason.p, reason.n);
-	PUT(&t, "\r\n");
-	put_fields(&t, &h->fields);
-	if (h->upgrade.n) {
-		PUT(&t, "connection: upgrade\r\n");
-		put_field(&t, SLICE("upgrade"), h->upgrade);
-	} else if (o->close) {
-		PUT(&t, "connection: close\r\n");
-	} else if (o->keep_alive) {
-		PUT(&t, "connection: keep-alive\r\n");
+	ADD(t, "HTTP/1.1 ");
+	add_number(t, (uint64_t)rsp->status, 10);
+	ADD(t, " ");
+	add(t, reason);
+	ADD(t, "\r\n");
+	add_fields(t, &rsp->fields, false);
+	if (framing == H1_NONE && says_length(rsp))
+		framing = H1_LENGTH;
+	add_framing(t, framing, rsp->length);
+	if (rsp->status == 101) {
+		ADD(t, "connection: upgrade\r\n");
+		add_field(t, SLICE("upgrade"), rsp->upgrade);
+	} else if (say.close) {
+		ADD(t, "connection: close\r\n");
+	} else if (say.keep_alive) {
+		ADD(t, "connection: keep-alive\r\n");
 	}
-	if (o->chunked)
-		PUT(&t, "transfer-encoding: chunked\r\n");
-	else if (h->length >= 0 && !bodiless && (h->status != 304 || h->length > 0))
-		put_length(&t, h->length);
-	PUT(&t, "\r\n");
-	return t.full ? 0 : t.n;
+	ADD(t, "\r\n");
 }
 
-size_t h1_write_last_chunk(const struct fields *trailers, char *to)
+/* The last chunk, what follows it, and the end. */
+void h1_write_trailers(struct h1_text *t, const struct fields *trailers)
 {
-	struct text t = {to, 0, false};
-
-	PUT(&t, "0\r\n");
+	ADD(t, "0\r\n");
 	if (trailers)
-		put_fields(&t, trailers);
-	PUT(&t, "\r\n");
-	return t.full ? 0 : t.n;
+		add_fields(t, trailers, false);
+	ADD(t, "\r\n");
+}
+
+void h1_write_chunk_size(struct h1_text *t, size_t n)
+{
+	add_number(t, n, 16);
+	ADD(t, "\r\n");
 }

@@ -3,34 +3,49 @@
 #define HTTP_H1HEAD_H
 
 /*
- * Between HTTP/1 heads on the wire and heads as values (http/head.h), both ways.  What
- * is between two hops only (Connection and the fields it names, Keep-Alive, …) ends
- * here.
+ * HTTP/1 heads to and from struct req_head and rsp_head: what connection fields say is
+ * taken out on the way in and said again on the way out.  For h1server.c and
+ * h1client.c.
  */
 #include "http/head.h"
 #include "wire/http1.h"
 
-struct h1_hop { /* what a head says of its connection */
-	bool close, keep_alive;
-	enum http1_framing framing;
+/* What only this connection is told. */
+struct h1_hop {
+	bool close;      /* Connection: close, or HTTP/1.0 without keep-alive */
+	bool keep_alive; /* Connection: keep-alive was said */
 };
 
-/* `in` lies in `a` already (http1_parse()). */
-int h1_request(const struct http1_head *in, struct arena *a, struct req_head *out,
-	struct h1_hop *hop, struct err *e);
-/* `method` of the request; its body is none after HEAD, a tunnel after CONNECT. */
-int h1_response(const struct http1_head *in, struct arena *a, struct slice method,
-	struct rsp_head *out, struct h1_hop *hop, struct err *e);
+/*
+ * Copies `in` into `a` (one allocation of text).  0, or the status to answer with: 400,
+ * or 431 when `a` is full.
+ */
+int h1_read_request(const struct http1_head *in, struct arena *a, struct req_head *out,
+	struct h1_hop *hop);
+int h1_read_response(const struct http1_head *in, struct arena *a, struct rsp_head *out,
+	struct h1_hop *hop);
+int h1_read_trailers(const struct http1_head *in, struct arena *a, struct fields *out);
 
-/* Heads as text.  `to` has room for HEAD_TEXT bytes; 0 when it does not fit. */
-#define HEAD_TEXT ((size_t)128 * 1024)
-size_t h1_write_request(const struct req_head *h, bool chunked, char *to);
-struct h1_response_opts {
-	bool minor0, head_only, close, keep_alive, chunked;
+/* How a message's end is told. */
+enum h1_framing { H1_NONE, H1_LENGTH, H1_CHUNKED, H1_CLOSE };
+
+/* Text being put together in memory of a fixed size. */
+struct h1_text {
+	char *p;
+	size_t n, cap;
+	bool full; /* it did not fit; do not send */
 };
-size_t h1_write_response(
-	const struct rsp_head *h, const struct h1_response_opts *o, char *to);
-/* "0" CRLF, trailers, CRLF: the end of a chunked body. */
-size_t h1_write_last_chunk(const struct fields *trailers, char *to);
+
+void h1_write_request(
+	struct h1_text *t, const struct req_head *req, enum h1_framing framing);
+/* `close` and `keep_alive`: what to say in Connection. */
+void h1_write_response(struct h1_text *t, const struct rsp_head *rsp,
+	enum h1_framing framing, struct h1_hop say);
+void h1_write_trailers(struct h1_text *t, const struct fields *trailers);
+void h1_write_chunk_size(struct h1_text *t, size_t n);
+
+enum h1_framing h1_request_framing(const struct req_head *req);
+/* `minor`: what the client speaks; `head`: it asked with HEAD. */
+enum h1_framing h1_response_framing(const struct rsp_head *rsp, int minor, bool head);
 
 #endif

@@ -1,568 +1,597 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/obj.h"
 #include "http/h1head.h"
 #include "http/serverint.h"
 
+/*
+ * HTTP/1 over a conn.  One exchange at a time; what a client sends meanwhile stays in
+ * the conn.  Whatever ends the connection only says so (`conn` becomes NULL) and asks
+ * for on_end() at the end of the turn, so that no function finds itself in freed
+ * memory.
+ */
+#define RSP_WINDOW ((size_t)64 * 1024)
+#define ARENA_MAX  ((size_t)1024 * 1024) /* heads both ways, and what filters need */
+#define DRAIN_MAX  ((size_t)64 * 1024)   /* of a request's body nobody wants */
+
 enum h1s_at {
-	H1S_HEAD, /* wait for a request head */
-	H1S_BODY, /* read the request's body */
-	H1S_WAIT, /* the request is complete, its response is not */
-	H1S_OVER, /* no more on this connection */
+	H1S_HEAD,  /* between requests, or within a head */
+	H1S_BODY,  /* reading a body, or a tunnel */
+	H1S_WAIT,  /* the request is read; its response is not over */
+	H1S_DRAIN, /* the response is over; the rest of the request is thrown away */
 };
 
-struct h1exch {        /* an exchange and its memory, in one piece */
-	struct exch x; /* first */
+struct h1server;
+
+struct h1x { /* in its own arena */
+	struct exch x;
 	struct arena arena;
-	struct h1server *server; /* NULL once the connection is gone */
+	struct h1server *s; /* NULL: the server ended before it began */
+	struct h1x *next;   /* of those to be freed at the end of the turn */
+	struct fields trailers;
 };
+
+#define H1SERVER_MAGIC 0x415e0001u
 
 struct h1server {
 	struct http_server base; /* first */
 	unsigned magic;
-	enum h1s_at at;
-	struct h1exch *now;  /* being served */
-	struct h1exch *done; /* to be freed at the end of the turn */
+	struct loop *loop;
 	struct http1 in;
-	size_t scanned;
-	size_t owed; /* response bytes written, credit for which is held back */
-	bool minor0, head_method, close, keep_alive, chunked, draining;
-	bool taken; /* the conn was given away */
-	struct later later;
+	struct h1x *hx, *dead;
+	struct later end; /* frees the dead; and the server, once the conn is gone */
 	struct timer idle;
-	struct err why;
+	uint64_t idle_since;
+	struct err *why; /* why the conn is gone; NULL: in order */
+	size_t owed;     /* response credit to give when there is room */
+	size_t drained;
+	uint16_t refusal; /* status to answer a malformed request with */
+	uint8_t at, framing, minor;
+	bool close, draining, keep_alive; /* keep_alive: said by a 1.0 client */
+	bool is_head, may_tunnel;
+	bool unread, eof, held; /* bytes are left in the conn; it ended; it is paused */
+	bool reading;           /* inside on_in */
+	bool told; /* http_server_end() was called: on_gone is not wanted */
 };
 
-#define H1SERVER_MAGIC 0x415e0001u
-#define RSP_CREDIT     ((size_t)128 * 1024)
-#define EXCH_ARENA     ((size_t)1024 * 1024)
-
-static struct h1server *server_of(const struct exch *x)
+static struct h1server *h1s_of(struct exch *x)
 {
-	return ((const struct h1exch *)x)->server;
+	return ((struct h1x *)x->source_arg)->s;
 }
 
-static void settle(struct h1server *s)
+static struct h1server *h1s_cast(void *arg)
 {
-	loop_later(s->base.conn->loop, &s->later);
+	return obj_cast(struct h1server, arg, H1SERVER_MAGIC);
 }
 
-/* ---- the end of the connection ---- */
+/* ---- the end ---- */
 
-static void h1exch_free(struct h1exch *hx)
+static void give_up(struct h1server *s, void (*how)(struct conn *))
 {
-	if (!hx)
+	struct conn *c = s->base.conn;
+
+	if (!c)
 		return;
-	arena_fini(&hx->arena);
-	free(hx);
+	s->base.conn = NULL;
+	how(c);
+	loop_later(s->loop, &s->end);
 }
 
-static void free_all(struct h1server *s)
+static void on_gone(struct conn *c, void *arg, const struct err *e)
 {
-	later_clear(&s->later);
+	struct h1server *s = h1s_cast(arg);
+
+	(void)c;
+	s->base.conn = NULL;
+	if (e->code != ERR_NONE) {
+		s->why = malloc(sizeof *s->why);
+		if (s->why)
+			*s->why = *e;
+	}
+	loop_later(s->loop, &s->end);
+}
+
+static void drop(struct h1x *hx)
+{
+	struct arena a = hx->arena; /* which holds `hx` */
+
+	arena_fini(&a);
+}
+
+static void drop_dead(struct h1server *s)
+{
+	struct h1x *hx;
+
+	while ((hx = s->dead)) {
+		s->dead = hx->next;
+		drop(hx);
+	}
+}
+
+static void h1s_free(struct h1server *s)
+{
+	drop_dead(s);
+	later_clear(&s->end);
 	timer_clear(&s->idle);
-	http1_reset(&s->in);
-	h1exch_free(s->done);
+	free(s->why);
 	s->magic = 0;
 	free(s);
 }
 
-/* The connection is over: its exchange fails, then the user is told. */
-static void gone(struct h1server *s, const struct err *e)
+/* At the end of the turn.  The conn gone, so is the exchange, and then the server. */
+static void on_end(struct later *d)
 {
-	const struct http_server_user *user = s->base.user;
-	void *arg = s->base.arg;
-	struct err why = *e, lost;
+	struct h1server *s = container_of(d, struct h1server, end);
+	struct err why = {.code = ERR_NONE};
 
-	s->at = H1S_OVER;
-	s->base.conn = NULL;
-	if (s->now) {
-		if (why.code == ERR_NONE)
-			err_set(&lost, ERR_CLOSED, "the client has closed");
-		else
-			lost = why;
-		exch_cancel(&s->now->x, &lost);
-	}
-	free_all(s);
-	user->on_gone(arg, &why);
-}
-
-static void close_in_order(struct h1server *s)
-{
-	struct err ok = {.code = ERR_NONE};
-
-	conn_finish(s->base.conn);
-	gone(s, &ok);
-}
-
-/* ---- requests ---- */
-
-static const struct source h1_source;
-
-static void answer_bare(struct h1server *s, int status)
-{
-	char text[160];
-	int n = snprintf(text, sizeof text,
-		"HTTP/1.1 %d %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-		status, status_reason(status));
-
-	conn_write(s->base.conn, text, (size_t)n);
-	s->close = true;
-	s->at = H1S_OVER;
-	settle(s);
-}
-
-static void on_body(void *arg, const uint8_t *p, size_t n)
-{
-	struct h1server *s = arg;
-
-	if (s->now && s->now->x.at != EXCH_OVER)
-		exch_req_data(&s->now->x, p, n);
-}
-
-static struct h1exch *h1exch_new(struct h1server *s)
-{
-	struct h1exch *hx = calloc(1, sizeof *hx);
-
-	if (!hx)
-		return NULL;
-	arena_init(&hx->arena, EXCH_ARENA);
-	hx->server = s;
-	hx->x.arena = &hx->arena;
-	hx->x.loop = s->base.conn->loop;
-	hx->x.source = &h1_source;
-	hx->x.source_arg = s;
-	hx->x.conn_ctx = s->base.arg;
-	return hx;
-}
-
-/* A copy in the exchange's arena is what the head's slices point into. */
-static int read_head(struct h1server *s, struct h1exch *hx, const uint8_t *p, size_t n,
-	struct h1_hop *hop, struct err *e)
-{
-	struct http1_head head;
-	char *text = arena_alloc(&hx->arena, n);
-
-	if (!text)
-		return err_set(e, ERR_LIMIT, "no memory for a request");
-	memcpy(text, p, n);
-	if (http1_parse(&s->in, HTTP1_REQUEST, text, n, &head, e) < 0)
-		return -1;
-	return h1_request(&head, &hx->arena, &hx->x.req, hop, e);
-}
-
-static void end_request(struct h1server *s);
-
-static void begin_exchange(struct h1server *s, const uint8_t *p, size_t n)
-{
-	struct h1exch *hx = h1exch_new(s);
-	struct h1_hop hop;
-	struct err e;
-
-	timer_clear(&s->idle);
-	s->scanned = 0;
-	s->minor0 = false;
-	if (!hx || read_head(s, hx, p, n, &hop, &e) < 0) {
-		h1exch_free(hx);
-		answer_bare(s, hx ? status_of_error(&e) : 503);
+	drop_dead(s);
+	if (s->base.conn)
 		return;
+	if (s->hx) {
+		err_set(&why, ERR_CLOSED, "the client left%s%s", s->why ? ": " : "",
+			s->why ? s->why->msg : "");
+		exch_cancel(&s->hx->x, &why);
 	}
-	s->minor0 = hx->x.req.version == HTTP_1_0;
-	s->head_method = slice_is(hx->x.req.method, "HEAD");
-	s->keep_alive = s->minor0 && hop.keep_alive;
-	s->close = hop.close || s->draining;
-	s->now = hx;
-	s->owed = 0;
-	http1_expect(&s->in, hop.framing, (uint64_t)hx->x.req.length);
-	s->in.on_data = on_body;
-	s->in.arg = s;
-	s->in.head_max = server_head_max(&s->base);
-	s->at = H1S_BODY;
-	s->base.user->on_exch(s->base.arg, &hx->x);
-	if (hop.framing == HTTP1_NO_BODY && s->now == hx)
-		end_request(s);
-}
-
-/* A field value or name from the parser's memory, in the exchange's. */
-static struct slice keep(struct arena *a, struct slice s)
-{
-	char *p = arena_alloc(a, s.n + 1);
-
-	if (!p)
-		return SLICE("");
-	if (s.n)
-		memcpy(p, s.p, s.n);
-	return (struct slice){p, s.n};
-}
-
-static const struct fields *trailers_of(struct http1 *in, struct arena *a)
-{
-	struct fields *f = NULL;
-	struct http1_field one;
-	size_t at = 0;
-
-	while (http1_trailer(in, &at, &one)) {
-		if (!f)
-			f = arena_alloc(a, sizeof *f);
-		if (!f || fields_add(f, a, keep(a, one.name), keep(a, one.value)) < 0)
-			break;
-	}
-	return f;
-}
-
-static void end_request(struct h1server *s)
-{
-	struct h1exch *hx = s->now;
-
-	s->at = H1S_WAIT;
-	exch_req_end(&hx->x, trailers_of(&s->in, &hx->arena));
-}
-
-/* Hands over as much of the body as there is credit for. */
-static size_t read_body(struct h1server *s, const uint8_t *p, size_t n)
-{
-	struct exch *x = &s->now->x;
-	size_t give = n < x->req_credit ? n : x->req_credit, used;
-	struct err e;
-	int r;
-
-	if (!give) {
-		if (n)
-			conn_pause(s->base.conn);
-		return 0;
-	}
-	r = http1_body(&s->in, p, give, &used, &e);
-	if (r < 0) {
-		s->close = true;
-		if (s->now)
-			exch_cancel(x, &e);
-		return n;
-	}
-	if (r > 0 && s->now && s->at == H1S_BODY)
-		end_request(s);
-	return used;
-}
-
-static size_t skip_blank_lines(const uint8_t *p, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && i < 8 && (p[i] == '\r' || p[i] == '\n'))
-		i++;
-	return i;
-}
-
-static size_t read_request(struct h1server *s, const uint8_t *p, size_t n)
-{
-	size_t skip = s->scanned ? 0 : skip_blank_lines(p, n);
-	size_t end = http1_head_end(p + skip, n - skip, &s->scanned);
-
-	if (end && end <= server_head_max(&s->base)) {
-		begin_exchange(s, p + skip, end);
-		return skip + end;
-	}
-	if (end || n - skip >= server_head_max(&s->base) || n - skip >= CONN_HELD) {
-		answer_bare(s, 431);
-		return n;
-	}
-	return skip;
-}
-
-static size_t h1_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
-{
-	struct h1server *s = obj_cast(struct h1server, arg, H1SERVER_MAGIC);
-	size_t used = 0, one;
-
-	while (used < n) {
-		enum h1s_at at = s->at;
-
-		if (at == H1S_OVER)
-			return s->taken ? used : n;
-		if (at == H1S_WAIT) { /* pipelined: its turn comes */
-			conn_pause(c);
-			break;
-		}
-		one = at == H1S_HEAD ? read_request(s, p + used, n - used)
-				     : read_body(s, p + used, n - used);
-		used += one;
-		if (!one && at == s->at)
-			break;
-	}
-	return used;
+	if (s->hx)
+		return; /* nobody has begun it yet; over() comes back here */
+	why = (struct err){.code = ERR_NONE};
+	if (!s->told && s->base.user->on_gone)
+		s->base.user->on_gone(s->base.arg, s->why ? s->why : &why);
+	h1s_free(s);
 }
 
 /* ---- responses ---- */
 
-static void on_info(struct exch *x, const struct rsp_head *head)
+static struct h1_text text_begin(struct h1server *s)
 {
-	struct h1server *s = server_of(x);
-	struct h1_response_opts o = {0};
-	char *to;
+	return (struct h1_text){
+		.p = (char *)loop_scratch(s->loop, 2), .cap = LOOP_SCRATCH};
+}
 
-	if (!s || s->minor0)
+static void text_send(struct h1server *s, const struct h1_text *t)
+{
+	if (t->full)
+		give_up(s, conn_abort);
+	else if (s->base.conn)
+		conn_write(s->base.conn, t->p, t->n);
+}
+
+/* An answer of our own, and the end of the connection. */
+static void refuse(struct h1server *s, int status)
+{
+	struct rsp_head rsp = {.status = status};
+	struct h1_text t = text_begin(s);
+
+	h1_write_response(&t, &rsp, s->is_head ? H1_NONE : H1_LENGTH,
+		(struct h1_hop){.close = true});
+	text_send(s, &t);
+	give_up(s, conn_finish);
+}
+
+static void src_info(struct exch *x, const struct rsp_head *head)
+{
+	struct h1server *s = h1s_of(x);
+	struct h1_text t;
+
+	if (s->minor == 0 || !s->base.conn)
 		return;
-	to = (char *)loop_scratch(x->loop, 2);
-	conn_write(s->base.conn, to, h1_write_response(head, &o, to));
+	t = text_begin(s);
+	h1_write_response(&t, head, H1_NONE, (struct h1_hop){0});
+	text_send(s, &t);
 }
 
-static bool has_body(const struct h1server *s, const struct rsp_head *h)
+static void src_head(struct exch *x)
 {
-	return !s->head_method && h->status >= 200 && h->status != 204 &&
-	       h->status != 304;
-}
+	struct h1server *s = h1s_of(x);
+	struct h1x *hx = s->hx;
+	bool tunnel = s->may_tunnel && exch_is_tunnel(x);
+	struct h1_text t = text_begin(s);
 
-static void on_head(struct exch *x)
-{
-	struct h1server *s = server_of(x);
-	bool body = has_body(s, &x->rsp);
-	char *to = (char *)loop_scratch(x->loop, 2);
-	size_t n;
-
-	s->chunked = body && x->rsp.length == BODY_UNKNOWN && !s->minor0;
-	if ((body && x->rsp.length == BODY_UNKNOWN && s->minor0) || x->rsp.close ||
-		s->draining)
+	s->framing =
+		(uint8_t)(tunnel ? H1_NONE
+				 : h1_response_framing(&x->rsp, s->minor, s->is_head));
+	s->close |= s->draining || x->rsp.close || s->framing == H1_CLOSE;
+	/* it will not send the body it has announced, or it will: nobody knows */
+	s->close |= x->req.expects_100 && !x->req_ended && x->req_bytes == 0;
+	h1_write_response(&t, &x->rsp, (enum h1_framing)s->framing,
+		(struct h1_hop){.close = s->close && !tunnel,
+			.keep_alive = s->minor == 0 && s->keep_alive});
+	text_send(s, &t);
+	if (tunnel) {
+		s->at = H1S_BODY;
 		s->close = true;
-	if (x->rsp.status == 101 ||
-		(slice_is(x->req.method, "CONNECT") && x->rsp.status / 100 == 2)) {
-		s->chunked = false;
-		s->close = true;
-		http1_expect(&s->in, HTTP1_TUNNEL, 0);
+		http1_tunnel(&s->in);
+		if (s->base.conn && !s->reading)
+			conn_resume(s->base.conn);
+	} else if (s->may_tunnel && s->at == H1S_WAIT) {
+		s->may_tunnel = false;
+		exch_req_end(x, NULL);
 	}
-	struct h1_response_opts o = {.minor0 = s->minor0,
-		.head_only = s->head_method,
-		.close = s->close,
-		.keep_alive = s->keep_alive,
-		.chunked = s->chunked};
-	n = h1_write_response(&x->rsp, &o, to);
-	if (!n) {
-		struct err e;
-
-		err_set(&e, ERR_LIMIT, "the response's head is too large");
-		x->head_sent = false;
-		exch_cancel(x, &e);
-		return;
-	}
-	conn_write(s->base.conn, to, n);
-	exch_rsp_credit(x, RSP_CREDIT);
+	if (s->hx == hx)
+		exch_rsp_credit(x, RSP_WINDOW);
 }
 
-static void grant(struct h1server *s)
+static void src_data(struct exch *x, const uint8_t *p, size_t n)
 {
-	size_t n = s->owed;
-
-	if (!n || conn_backlog(s->base.conn) > CONN_HIGH)
-		return;
-	s->owed = 0;
-	exch_rsp_credit(&s->now->x, n);
-}
-
-static void on_data(struct exch *x, const uint8_t *p, size_t n)
-{
-	struct h1server *s = server_of(x);
+	struct h1server *s = h1s_of(x);
+	struct conn *c = s->base.conn;
 	char size[24];
+	struct h1_text t = {.p = size, .cap = sizeof size};
 
-	if (s->head_method || n == 0)
+	if (!c || (s->is_head && !x->tunnel))
 		return;
-	if (s->chunked)
-		conn_write(s->base.conn, size,
-			(size_t)snprintf(size, sizeof size, "%zx\r\n", n));
-	conn_write(s->base.conn, p, n);
-	if (s->chunked)
-		conn_write(s->base.conn, "\r\n", 2);
-	s->owed += n;
-	grant(s);
-}
-
-static void on_end(struct exch *x, const struct fields *trailers)
-{
-	struct h1server *s = server_of(x);
-	char *to = (char *)loop_scratch(x->loop, 2);
-	struct err ok = {.code = ERR_NONE};
-
-	if (s->chunked)
-		conn_write(s->base.conn, to, h1_write_last_chunk(trailers, to));
-	if (!x->req_ended) { /* an early answer: what the client still sends is of no
-				use */
-		s->close = true;
-		exch_cancel(x, &ok);
+	if (s->framing == H1_CHUNKED) {
+		h1_write_chunk_size(&t, n);
+		conn_write(c, t.p, t.n);
 	}
+	if (s->base.conn)
+		conn_write(c, p, n);
+	if (s->framing == H1_CHUNKED && s->base.conn)
+		conn_write(c, "\r\n", 2);
+	if (!s->base.conn)
+		return;
+	if (conn_backlog(c) <= CONN_HIGH)
+		exch_rsp_credit(x, n);
+	else
+		s->owed += n;
 }
 
-static void on_credit(struct exch *x, size_t n)
+static void src_end(struct exch *x, const struct fields *trailers)
 {
-	struct h1server *s = server_of(x);
+	struct h1server *s = h1s_of(x);
+	struct h1_text t;
+
+	if (x->tunnel && s->base.conn) {
+		conn_shutdown(s->base.conn);
+		return;
+	}
+	if (s->framing != H1_CHUNKED || !s->base.conn)
+		return;
+	t = text_begin(s);
+	h1_write_trailers(&t, trailers);
+	text_send(s, &t);
+}
+
+static void src_credit(struct exch *x, size_t n)
+{
+	struct h1server *s = h1s_of(x);
 
 	(void)n;
-	if (s && s->base.conn && s->base.conn->is_paused)
-		conn_resume(s->base.conn);
-}
-
-static void on_over(struct exch *x)
-{
-	struct h1exch *hx = (struct h1exch *)x;
-	struct h1server *s = hx->server;
-
-	s->now = NULL;
-	h1exch_free(s->done);
-	s->done = hx;
-	if (!s->base.conn)
-		return; /* gone() is on its way */
-	if (x->err.code != ERR_NONE && !x->head_sent) {
-		answer_bare(s, status_of_error(&x->err));
+	if (!s->held || !s->base.conn)
 		return;
-	}
-	if (x->err.code !=
-		ERR_NONE) { /* cut short: a reset says so, whatever the framing */
-		s->why = x->err;
-		s->at = H1S_OVER;
-	}
-	settle(s);
-}
-
-static const struct source h1_source = {.info = on_info,
-	.head = on_head,
-	.data = on_data,
-	.end = on_end,
-	.credit = on_credit,
-	.over = on_over};
-
-/* ---- the connection ---- */
-
-static void idle_begin(struct h1server *s)
-{
-	s->at = H1S_HEAD;
-	http1_reset(&s->in);
-	if (s->base.cfg->idle_timeout)
-		timer_set(&s->idle, s->base.cfg->idle_timeout);
+	s->held = false;
 	conn_resume(s->base.conn);
 }
 
-/* At the end of the turn in which an exchange ended. */
-static void on_later(struct later *d)
+/* ---- between exchanges ---- */
+
+static void unhold(struct h1server *s)
 {
-	struct h1server *s = container_of(d, struct h1server, later);
-
-	struct err ok = {.code = ERR_NONE};
-
-	h1exch_free(s->done);
-	s->done = NULL;
-	if (s->taken) {
-		gone(s, &ok);
-		return;
-	}
-	if (s->now)
-		return;
-	if (s->why.code != ERR_NONE) {
-		conn_abort(s->base.conn);
-		gone(s, &s->why);
-	} else if (s->close || s->draining || s->at == H1S_OVER ||
-		   s->base.conn->is_eof) {
-		close_in_order(s);
-	} else {
-		idle_begin(s);
-	}
+	if (s->reading && !s->held)
+		return; /* on_in goes on by itself */
+	if (s->held || s->unread)
+		conn_resume(s->base.conn);
+	s->held = false;
 }
 
-static void on_idle(struct timer *t)
+static void go_on(struct h1server *s)
 {
-	close_in_order(container_of(t, struct h1server, idle));
-}
-
-static void h1_room(struct conn *c, void *arg)
-{
-	struct h1server *s = obj_cast(struct h1server, arg, H1SERVER_MAGIC);
-
-	(void)c;
-	if (s->now)
-		grant(s);
-}
-
-/* A client may half-close after its request, and still wants the response. */
-static void h1_eof(struct conn *c, void *arg)
-{
-	struct h1server *s = obj_cast(struct h1server, arg, H1SERVER_MAGIC);
-	struct err e;
-
-	(void)c;
-	if (!s->now) {
-		close_in_order(s);
+	s->at = H1S_HEAD;
+	if (s->close || s->draining || (s->eof && !s->unread && !s->reading)) {
+		give_up(s, conn_finish);
 		return;
 	}
-	if (s->at != H1S_BODY)
-		return;
-	if (s->in.framing == HTTP1_TUNNEL) {
-		end_request(s);
+	s->idle_since = loop_now(s->loop);
+	unhold(s);
+}
+
+static void failed(struct h1server *s, const struct exch *x)
+{
+	if (!x->head_sent)
+		refuse(s, s->refusal ? s->refusal : status_of_error(&x->err));
+	else /* where the end is the end of the connection, only a reset says it is not
+	      */
+		give_up(s,
+			s->framing == H1_CLOSE || x->tunnel ? conn_abort : conn_finish);
+}
+
+static void answered(struct h1server *s, const struct exch *x)
+{
+	if (s->at != H1S_BODY || x->tunnel || s->close) {
+		go_on(s);
 		return;
 	}
+	s->at = H1S_DRAIN;
+	s->drained = 0;
+	unhold(s);
+}
+
+static void src_over(struct exch *x)
+{
+	struct h1x *hx = x->source_arg;
+	struct h1server *s = hx->s;
+
+	if (!s) {
+		drop(hx);
+		return;
+	}
+	s->hx = NULL;
+	s->owed = 0;
+	hx->next = s->dead;
+	s->dead = hx;
+	loop_later(s->loop, &s->end);
+	if (!s->base.conn)
+		return;
+	if (x->err.code != ERR_NONE)
+		failed(s, x);
+	else
+		answered(s, x);
+}
+
+static const struct source h1_source = {.info = src_info,
+	.head = src_head,
+	.data = src_data,
+	.end = src_end,
+	.credit = src_credit,
+	.over = src_over};
+
+/* ---- requests ---- */
+
+static struct h1x *h1x_new(struct h1server *s)
+{
+	struct arena a;
+	struct h1x *hx;
+
+	arena_init(&a, ARENA_MAX);
+	hx = arena_alloc(&a, sizeof *hx);
+	if (!hx)
+		return NULL;
+	hx->arena = a;
+	hx->s = s;
+	hx->x.arena = &hx->arena;
+	hx->x.loop = s->loop;
+	hx->x.source = &h1_source;
+	hx->x.source_arg = hx;
+	hx->x.conn_ctx = s->base.arg;
+	return hx;
+}
+
+static void begin(struct h1server *s, const struct http1_head *head)
+{
+	struct h1x *hx = h1x_new(s);
+	struct h1_hop hop;
+	int status = hx ? h1_read_request(head, &hx->arena, &hx->x.req, &hop) : 503;
+
+	if (status) {
+		if (hx)
+			drop(hx);
+		refuse(s, status);
+		return;
+	}
+	s->hx = hx;
+	s->at = H1S_BODY;
+	s->minor = (uint8_t)head->minor;
+	s->close = hop.close;
+	s->keep_alive = hop.keep_alive;
+	s->is_head = slice_is(hx->x.req.method, "HEAD");
+	s->may_tunnel = hx->x.req.upgrade.n || slice_is(hx->x.req.method, "CONNECT");
+	s->refusal = 0;
+	/* known before it begins, so that its service need not expect a body */
+	if (head->length == 0 && !s->may_tunnel)
+		exch_req_end(&hx->x, NULL);
+	s->base.user->on_exch(s->base.arg, &hx->x);
+}
+
+static void request_end(struct h1server *s, const struct http1_head *trailers)
+{
+	struct h1x *hx = s->hx;
+	bool some = trailers->nfields > 0;
+
+	if (hx && hx->x.tunnel) {
+		exch_req_end(&hx->x, NULL);
+		return;
+	}
+	s->at = H1S_WAIT;
+	if (s->may_tunnel && !hx->x.head_sent)
+		return; /* whether it ends here the response says */
+	if (some && h1_read_trailers(trailers, &hx->arena, &hx->trailers))
+		some = false;
+	exch_req_end(&hx->x, some ? &hx->trailers : NULL);
+}
+
+static void malformed(struct h1server *s)
+{
+	struct err why;
+
+	s->refusal = s->in.status;
+	if (!s->hx) {
+		s->is_head = false;
+		refuse(s, s->in.status);
+		return;
+	}
+	err_set(&why, ERR_SYNTAX, "malformed request: %s", s->in.why);
 	s->close = true;
-	err_set(&e, ERR_CLOSED, "the client closed in the middle of its request");
-	exch_cancel(&s->now->x, &e);
+	exch_cancel(&s->hx->x, &why);
+	if (s->hx) /* not begun yet */
+		give_up(s, conn_finish);
 }
 
-static void h1_gone(struct conn *c, void *arg, const struct err *e)
+/* ---- the conn ---- */
+
+static bool in_data(struct h1server *s, struct slice data)
 {
+	if (s->at == H1S_BODY) {
+		exch_req_data(&s->hx->x, (const uint8_t *)data.p, data.n);
+		return true;
+	}
+	s->drained += data.n;
+	if (s->drained <= DRAIN_MAX)
+		return true;
+	give_up(s, conn_finish);
+	return false;
+}
+
+static bool in_end(struct h1server *s, const struct http1_head *trailers)
+{
+	if (s->at == H1S_BODY)
+		request_end(s, trailers);
+	else
+		go_on(s);
+	return true;
+}
+
+/* One event; false when there is nothing more to do with what is there. */
+static bool in_step(struct h1server *s, const uint8_t *p, size_t n, size_t *used)
+{
+	size_t max = s->at == H1S_BODY ? s->hx->x.req_credit : SIZE_MAX;
+	struct http1_out out;
+	enum http1_got got;
+
+	if (s->at == H1S_WAIT)
+		return false;
+	got = http1_next(&s->in, p, n, max, &out);
+	*used += out.used;
+	switch (got) {
+	case HTTP1_MORE:
+		return false;
+	case HTTP1_HEAD:
+		begin(s, &out.head);
+		return true;
+	case HTTP1_DATA:
+		return in_data(s, out.data);
+	case HTTP1_HELD:
+		s->held = true;
+		conn_pause(s->base.conn);
+		return false;
+	case HTTP1_END:
+		return in_end(s, &out.head);
+	case HTTP1_BAD:
+		malformed(s);
+		return false;
+	}
+	return false;
+}
+
+static size_t on_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	struct h1server *s = h1s_cast(arg);
+	size_t used = 0;
+	bool more = true;
+
 	(void)c;
-	gone(obj_cast(struct h1server, arg, H1SERVER_MAGIC), e);
+	s->reading = true;
+	s->held = false;
+	while (more && s->base.conn)
+		more = in_step(s, p + used, n - used, &used);
+	s->reading = false;
+	s->unread = used < n;
+	if (s->base.conn && s->eof && s->at == H1S_HEAD)
+		give_up(s, conn_finish);
+	return used;
+}
+
+static void on_eof(struct conn *c, void *arg)
+{
+	struct h1server *s = h1s_cast(arg);
+
+	(void)c;
+	s->eof = true;
+	if (s->at == H1S_WAIT)
+		return; /* a client may half-close and wait for what it asked for */
+	if (s->at == H1S_BODY && s->hx && s->hx->x.tunnel)
+		exch_req_end(&s->hx->x, NULL);
+	else
+		give_up(s, conn_finish);
+}
+
+static void on_room(struct conn *c, void *arg)
+{
+	struct h1server *s = h1s_cast(arg);
+	size_t n = s->owed;
+
+	(void)c;
+	s->owed = 0;
+	if (n && s->hx)
+		exch_rsp_credit(&s->hx->x, n);
 }
 
 static const struct conn_user h1_user = {
-	.on_in = h1_in, .on_room = h1_room, .on_eof = h1_eof, .on_gone = h1_gone};
+	.on_in = on_in, .on_eof = on_eof, .on_room = on_room, .on_gone = on_gone};
 
-static void h1_drain(struct http_server *base)
+static void on_idle(struct timer *t)
+{
+	struct h1server *s = container_of(t, struct h1server, idle);
+	uint64_t limit = s->base.cfg->idle_timeout;
+	uint64_t idle = loop_now(s->loop) - s->idle_since;
+
+	if (s->hx || s->at != H1S_HEAD)
+		timer_set(t, limit);
+	else if (idle < limit)
+		timer_set(t, limit - idle);
+	else
+		give_up(s, conn_finish);
+}
+
+/* ---- what users call ---- */
+
+static void h1s_drain(struct http_server *base)
 {
 	struct h1server *s = (struct h1server *)base;
 
 	s->draining = true;
-	if (!s->now)
-		settle(s);
+	if (!s->hx && s->at == H1S_HEAD)
+		give_up(s, conn_finish);
 }
 
-static void h1_end(struct http_server *base)
+static void h1s_end(struct http_server *base)
+{
+	struct h1server *s = (struct h1server *)base;
+	struct err why;
+
+	s->told = true;
+	give_up(s, conn_end);
+	if (s->hx) {
+		err_set(&why, ERR_CLOSED, "the server ends");
+		exch_cancel(&s->hx->x, &why);
+	}
+	if (s->hx) { /* not begun yet: it ends when somebody does */
+		s->hx->s = NULL;
+		s->hx = NULL;
+	}
+}
+
+static size_t h1s_open(const struct http_server *base)
+{
+	return ((const struct h1server *)base)->hx != NULL;
+}
+
+static struct conn *h1s_take(struct http_server *base, struct exch *x)
 {
 	struct h1server *s = (struct h1server *)base;
 	struct conn *c = base->conn;
-	struct err e;
+	struct h1_text t = text_begin(s);
 
-	err_set(&e, ERR_CLOSED, "the server is ending");
+	if (!c || s->minor == 0 || !s->may_tunnel || s->at == H1S_DRAIN || !s->hx ||
+		x != &s->hx->x || x->head_sent || x->req.length != 0)
+		return NULL;
+	h1_write_response(&t, &x->rsp, H1_NONE, (struct h1_hop){0});
+	if (t.full)
+		return NULL;
+	conn_write(c, t.p, t.n);
+	if (!base->conn)
+		return NULL;
 	base->conn = NULL;
-	s->at = H1S_OVER;
-	if (s->now)
-		exch_cancel(&s->now->x, &e);
-	conn_end(c);
-	free_all(s);
-}
-
-static size_t h1_open(const struct http_server *base)
-{
-	return ((const struct h1server *)base)->now != NULL;
-}
-
-static struct conn *h1_take(struct http_server *base, struct exch *x)
-{
-	struct h1server *s = (struct h1server *)base;
-	struct h1_response_opts o = {0};
-	char *to = (char *)loop_scratch(x->loop, 2);
-	size_t n;
-
-	if (s->minor0 || s->at != H1S_WAIT || !s->now || x != &s->now->x ||
-		x->head_sent)
-		return NULL;
-	n = h1_write_response(&x->rsp, &o, to);
-	if (!n)
-		return NULL;
-	conn_write(base->conn, to, n);
-	s->at = H1S_OVER;
-	s->taken = true;
-	settle(s);
-	return base->conn;
+	loop_later(s->loop, &s->end);
+	return c;
 }
 
 static const struct http_server_ops h1_ops = {
-	.drain = h1_drain, .end = h1_end, .open = h1_open, .take = h1_take};
+	.drain = h1s_drain, .end = h1s_end, .open = h1s_open, .take = h1s_take};
 
-struct http_server *h1_server_new(struct conn *c, struct err *e)
+struct http_server *h1_server_new(
+	struct conn *c, const struct http_server_config *cfg, struct err *e)
 {
 	struct h1server *s = calloc(1, sizeof *s);
 
@@ -570,10 +599,16 @@ struct http_server *h1_server_new(struct conn *c, struct err *e)
 		err_set(e, ERR_LIMIT, "no memory for a connection");
 		return NULL;
 	}
-	s->magic = H1SERVER_MAGIC;
 	s->base.ops = &h1_ops;
-	later_init(&s->later, on_later);
+	s->magic = H1SERVER_MAGIC;
+	s->loop = c->loop;
+	http1_init(
+		&s->in, HTTP1_REQUEST, cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX);
+	later_init(&s->end, on_end);
 	timer_init(&s->idle, c->loop, on_idle);
+	s->idle_since = loop_now(c->loop);
+	if (cfg->idle_timeout)
+		timer_set(&s->idle, cfg->idle_timeout);
 	conn_use(c, &h1_user, s);
 	return &s->base;
 }

@@ -65,8 +65,10 @@ static struct exch *let_go(struct h2cx *cx)
 
 	cx->x = NULL;
 	cx->st.over = true;
-	if (x)
+	if (x) {
+		x->service_arg = NULL;
 		cx->client->taken--;
+	}
 	cx_ended(cx);
 	return x;
 }

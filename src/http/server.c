@@ -7,8 +7,8 @@ struct http_server *http_server_new(struct conn *c, enum http_kind kind,
 	const struct http_server_config *cfg, const struct http_server_user *user,
 	void *arg, struct err *e)
 {
-	struct http_server *s =
-		kind == HTTP_KIND_2 ? h2_server_new(c, cfg, e) : h1_server_new(c, e);
+	struct http_server *s = kind == HTTP_KIND_2 ? h2_server_new(c, cfg, e)
+						    : h1_server_new(c, cfg, e);
 
 	if (!s)
 		return NULL;

@@ -25,7 +25,8 @@ static inline size_t server_head_max(const struct http_server *s)
 	return s->cfg->head_max ? s->cfg->head_max : HTTP_HEAD_MAX;
 }
 
-struct http_server *h1_server_new(struct conn *c, struct err *e);
+struct http_server *h1_server_new(
+	struct conn *c, const struct http_server_config *cfg, struct err *e);
 struct http_server *h2_server_new(
 	struct conn *c, const struct http_server_config *cfg, struct err *e);
 

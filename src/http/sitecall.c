@@ -362,6 +362,8 @@ static void service_begin(struct exch *x, void *shared)
 	else if (x->req.length > 0 &&
 		 (uint64_t)x->req.length > sc->conn->site->body_max)
 		too_large(sc);
+	else if (x->req.upgrade.n && x->req.length == 0)
+		handle(sc); /* its end comes after the answer (exch.h) */
 }
 
 static void service_data(struct exch *x, void *shared, const uint8_t *p, size_t n)

@@ -1,372 +1,544 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/http1.h"
 
-#include <string.h>
+#include <llhttp.h>
 
-/* ---- small lexical facts ---- */
+#include <sys/types.h>
 
-static bool is_tchar(unsigned char c)
+#include "base/obj.h"
+
+_Static_assert(sizeof(llhttp_t) <= sizeof(((struct http1 *)0)->parser),
+	"room for llhttp's state");
+
+#define FRAMING_MAX 4096 /* chunk sizes and extensions between two pieces of data */
+
+enum http1_at {
+	AT_START,    /* before a head */
+	AT_LENGTH,   /* body: `left` bytes */
+	AT_EOF,      /* body: until the input ends */
+	AT_SIZE,     /* chunked: at a chunk's size */
+	AT_CHUNK,    /* chunked: in data, `left` bytes */
+	AT_TRAILERS, /* chunked: behind the last chunk */
+	AT_TUNNEL,
+	AT_BAD,
+};
+
+/* What llhttp's callbacks fill: one head or trailer section. */
+struct fill {
+	llhttp_t *parser;
+	struct http1_head *head;
+	bool too_many, broken;
+	bool in_value; /* the last callback was a value's */
+};
+
+void http1_init(struct http1 *h, enum http1_kind kind, size_t head_max)
 {
-	static const uint32_t set[4] = {0, 0x03ff6cfa, 0xc7fffffe,
-		0x57ffffff}; /* by 32: !#$%&'*+-.0-9 A-Z^_ `a-z|~ */
+	*h = (struct http1){.kind = kind, .head_max = (uint32_t)head_max};
+}
 
-	return c < 128 && (set[c >> 5] >> (c & 31) & 1);
+void http1_answers(struct http1 *h, bool head, bool connect)
+{
+	h->no_body = head;
+	h->connect = connect;
+}
+
+void http1_tunnel(struct http1 *h)
+{
+	h->at = AT_TUNNEL;
+}
+
+bool http1_is_idle(const struct http1 *h)
+{
+	return h->at == AT_START;
+}
+
+static enum http1_got bad(struct http1 *h, int status, const char *why)
+{
+	h->at = AT_BAD;
+	h->status = (uint16_t)status;
+	h->why = why;
+	return HTTP1_BAD;
 }
 
 bool http1_is_token(struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_tchar((unsigned char)s.p[i]))
+	static const char marks[] = "!#$%&'*+-.^_`|~";
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			     (c >= 'A' && c <= 'Z');
+
+		if (!alnum && (c == 0 || !strchr(marks, c)))
 			return false;
+	}
 	return s.n > 0;
 }
 
-bool http1_is_value(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+/* ---- callbacks: everything is in one piece, so a span is a whole word ---- */
 
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
+static struct fill *fill_of(llhttp_t *p)
+{
+	return p->data;
+}
+
+static int on_target(llhttp_t *p, const char *at, size_t n)
+{
+	fill_of(p)->head->target = slice_bytes(at, n);
+	return 0;
+}
+
+static int on_status(llhttp_t *p, const char *at, size_t n)
+{
+	fill_of(p)->head->reason = slice_bytes(at, n);
+	return 0;
+}
+
+static int on_name(llhttp_t *p, const char *at, size_t n)
+{
+	struct fill *f = fill_of(p);
+	struct http1_head *head = f->head;
+
+	f->in_value = false;
+	if (head->nfields == HTTP1_FIELDS_MAX) {
+		f->too_many = true;
+		return -1;
 	}
-	return true;
-}
-
-static void to_lower(char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] >= 'A' && p[i] <= 'Z')
-			p[i] = (char)(p[i] + 32);
-}
-
-/* ---- head ---- */
-
-size_t http1_head_end(const uint8_t *p, size_t n, size_t *scanned)
-{
-	size_t from = *scanned > 3 ? *scanned - 3 : 0;
-	const uint8_t *at = n > from ? memmem(p + from, n - from, "\r\n\r\n", 4) : NULL;
-
-	*scanned = n;
-	return at ? (size_t)(at - p) + 4 : 0;
-}
-
-static bool version_of(struct slice s, int *minor)
-{
-	if (s.n != 8 || memcmp(s.p, "HTTP/1.", 7) != 0)
-		return false;
-	*minor = s.p[7] - '0';
-	return *minor == 0 || *minor == 1;
-}
-
-static int request_line(struct slice line, struct http1_head *h, struct err *e)
-{
-	struct slice rest = line;
-
-	if (!slice_cut(&rest, ' ', &h->method) || !rest.p ||
-		!slice_cut(&rest, ' ', &h->target) || !rest.p ||
-		!version_of(rest, &h->minor))
-		return err_set(e, ERR_SYNTAX, "malformed request line");
-	if (!http1_is_token(h->method))
-		return err_set(e, ERR_SYNTAX, "the method is no token");
-	if (h->target.n == 0)
-		return err_set(e, ERR_SYNTAX, "empty request target");
-	for (size_t i = 0; i < h->target.n; i++)
-		if ((unsigned char)h->target.p[i] <= 0x20 || h->target.p[i] == 0x7f)
-			return err_set(
-				e, ERR_SYNTAX, "control byte in the request target");
-	return 0;
-}
-
-static int status_line(struct slice line, struct http1_head *h, struct err *e)
-{
-	struct slice rest = line, version, code;
-	uint64_t status;
-
-	if (!slice_cut(&rest, ' ', &version) || !rest.p ||
-		!version_of(version, &h->minor))
-		return err_set(e, ERR_SYNTAX, "malformed status line");
-	slice_cut(&rest, ' ', &code);
-	if (code.n != 3 || !slice_u64(code, 999, &status) || status < 100)
-		return err_set(e, ERR_SYNTAX, "malformed status code");
-	h->status = (int)status;
-	h->reason = rest.p ? rest : SLICE("");
-	if (!http1_is_value(h->reason))
-		return err_set(e, ERR_SYNTAX, "control byte in the reason");
-	return 0;
-}
-
-/* A line end is CR LF, and nothing after one begins with a blank (RFC 9112, 5.2). */
-static int check_lines(struct slice s, struct err *e)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '\0')
-			return err_set(e, ERR_SYNTAX, "NUL in the head");
-		if (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r'))
-			return err_set(e, ERR_SYNTAX, "bare LF in the head");
-		if (s.p[i] == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n'))
-			return err_set(e, ERR_SYNTAX, "bare CR in the head");
-		if (s.p[i] == '\n' && i + 1 < s.n &&
-			(s.p[i + 1] == ' ' || s.p[i + 1] == '\t'))
-			return err_set(e, ERR_SYNTAX, "folded line in the head");
-	}
-	return 0;
-}
-
-static int on_field(llhttp_t *p, const char *at, size_t n)
-{
-	struct http1 *h = p->data;
-	struct http1_head *head = h->head;
-
-	if (h->in_trailers)
-		return buf_add(&h->trailers, at, n);
-	if (head->n == HTTP1_FIELDS_MAX)
-		return HPE_USER;
-	head->fields[head->n].name = (struct slice){at, n};
-	head->fields[head->n].value = SLICE("");
-	head->n++;
+	head->field[head->nfields].name = slice_bytes(at, n);
+	head->field[head->nfields].value = SLICE("");
+	head->nfields++;
 	return 0;
 }
 
 static int on_value(llhttp_t *p, const char *at, size_t n)
 {
-	struct http1 *h = p->data;
+	struct fill *f = fill_of(p);
 
-	if (h->in_trailers)
-		return buf_add(&h->trailers, at, n);
-	h->head->fields[h->head->n - 1].value = (struct slice){at, n};
+	if (f->in_value && n) { /* a value in two pieces would be a folded line */
+		f->broken = true;
+		return -1;
+	}
+	f->in_value = n > 0;
+	f->head->field[f->head->nfields - 1].value = slice_trim(slice_bytes(at, n));
 	return 0;
 }
 
-/* Trailers are kept as name NUL value NUL: they may come in any number of pieces. */
-static int on_part_complete(llhttp_t *p)
+static int on_head(llhttp_t *p)
 {
-	struct http1 *h = p->data;
-
-	return h->in_trailers ? buf_char(&h->trailers, '\0') : 0;
-}
-
-static int on_body(llhttp_t *p, const char *at, size_t n)
-{
-	struct http1 *h = p->data;
-
-	h->on_data(h->arg, (const uint8_t *)at, n);
-	return 0;
-}
-
-static int on_headers_complete(llhttp_t *p)
-{
-	((struct http1 *)p->data)->in_trailers = true;
-	return 0;
-}
-
-static int on_complete(llhttp_t *p)
-{
-	((struct http1 *)p->data)->done = true;
+	p->upgrade = 0; /* whether it is one, the answer will say */
 	return HPE_PAUSED;
 }
 
-static const llhttp_settings_t *settings(void)
+static int on_pause(llhttp_t *p)
 {
-	static const llhttp_settings_t s = {.on_header_field = on_field,
-		.on_header_value = on_value,
-		.on_header_field_complete = on_part_complete,
-		.on_header_value_complete = on_part_complete,
-		.on_headers_complete = on_headers_complete,
-		.on_body = on_body,
-		.on_message_complete = on_complete};
-
-	return &s;
+	(void)p;
+	return HPE_PAUSED;
 }
 
-static int bad_fields(struct http1 *h, enum llhttp_errno code, struct err *e)
+static const llhttp_settings_t settings = {
+	.on_url = on_target,
+	.on_status = on_status,
+	.on_header_field = on_name,
+	.on_header_value = on_value,
+	.on_headers_complete = on_head,
+	.on_chunk_header = on_pause,
+	.on_message_complete = on_pause,
+};
+
+/* ---- where a head ends ---- */
+
+/*
+ * The length of the lines up to and with the first empty one; 0: not there yet; -1: a
+ * bare CR, LF or NUL.  Lines scanned before are not scanned again.
+ */
+static ssize_t section_end(struct http1 *h, const uint8_t *p, size_t n)
 {
-	if (code == HPE_USER)
-		return err_set(e, ERR_LIMIT, "more than %d fields", HTTP1_FIELDS_MAX);
-	return err_set(e, ERR_SYNTAX, "malformed fields: %s",
-		llhttp_get_error_reason(&h->parser)
-			? llhttp_get_error_reason(&h->parser)
-			: llhttp_errno_name(code));
+	size_t line = h->scanned;
+	const uint8_t *lf;
+
+	while ((lf = memchr(p + line, '\n', n - line))) {
+		size_t end = (size_t)(lf - p);
+
+		if (end == line || p[end - 1] != '\r' ||
+			memchr(p + line, '\r', end - 1 - line) ||
+			memchr(p + line, '\0', end - line))
+			return -1;
+		if (end == line + 1) {
+			h->scanned = 0;
+			return (ssize_t)end + 1;
+		}
+		line = end + 1;
+	}
+	h->scanned = (uint32_t)line;
+	return 0;
+}
+
+/* An empty line before a message is tolerated (RFC 9112, section 2.2). */
+static size_t skip_empty(const uint8_t *p, size_t n)
+{
+	return n >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 0;
+}
+
+/* ---- a head ---- */
+
+static struct slice field_value(const struct http1_head *head, const char *name, int *n)
+{
+	struct slice found = SLICE("");
+
+	*n = 0;
+	for (size_t i = 0; i < head->nfields; i++)
+		if (slice_ieq(head->field[i].name, slice_of(name))) {
+			found = head->field[i].value;
+			++*n;
+		}
+	return found;
+}
+
+static enum http1_got head_error(struct http1 *h, const struct fill *f, int e)
+{
+	int lengths;
+
+	if (f->too_many)
+		return bad(h, 431, "too many fields");
+	if (f->broken)
+		return bad(h, 400, "a folded line");
+	switch (e) {
+	case HPE_INVALID_VERSION:
+		return bad(h, 505, "not HTTP/1.0 or 1.1");
+	case HPE_INVALID_TRANSFER_ENCODING:
+		field_value(f->head, "content-length", &lengths);
+		return lengths ? bad(h, 400, "a length beside a transfer coding")
+			       : bad(h, 501, "an unknown transfer coding");
+	default:
+		return bad(h, 400, llhttp_errno_name(e));
+	}
+}
+
+/* One blank before the target and one behind it; llhttp would take more. */
+static bool is_request_line(const char *sp, const char *end)
+{
+	const char *cr = memchr(sp, '\r', (size_t)(end - sp));
+	const char *second = cr ? memchr(sp + 1, ' ', (size_t)(cr - sp - 1)) : NULL;
+
+	return second && second > sp + 1 && cr - second == sizeof " HTTP/1.1" - 1;
 }
 
 /*
- * The fields, and with them the state for the chunks that may follow.  The parser gets
- * a plain start line instead of the real one, which it would judge by a list of
- * methods.
+ * llhttp knows a list of methods; a proxy must not.  The method is checked here and
+ * llhttp shown one it knows.
  */
-static int parse_fields(
-	struct http1 *h, enum http1_kind kind, struct slice fields, struct err *e)
+static int run_request(llhttp_t *parser, struct http1_head *head, struct slice text)
 {
-	static const char request[] = "POST / HTTP/1.1\r\n";
-	static const char response[] = "HTTP/1.1 200 \r\n";
-	enum llhttp_errno code;
+	const char *sp = memchr(text.p, ' ', text.n);
+	const char *alias = "POST";
+	int e;
 
-	llhttp_init(&h->parser, kind == HTTP1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
-		settings());
-	h->parser.data = h;
-	h->in_trailers = h->done = false;
-	code = llhttp_execute(&h->parser, kind == HTTP1_REQUEST ? request : response,
-		kind == HTTP1_REQUEST ? sizeof request - 1 : sizeof response - 1);
-	if (code == HPE_OK)
-		code = llhttp_execute(&h->parser, fields.p, fields.n);
-	if (code == HPE_PAUSED || code == HPE_PAUSED_UPGRADE)
-		code = HPE_OK; /* complete already, or an upgrade: judged by our user */
-	if (code != HPE_OK)
-		return bad_fields(h, code, e);
-	return h->in_trailers ? 0 : err_set(e, ERR_SYNTAX, "the head does not end");
+	if (!sp)
+		return HPE_INVALID_METHOD;
+	head->method = slice_bytes(text.p, (size_t)(sp - text.p));
+	if (!http1_is_token(head->method) || !is_request_line(sp, text.p + text.n))
+		return HPE_INVALID_METHOD;
+	if (slice_is(head->method, "CONNECT"))
+		alias = "CONNECT";
+	e = llhttp_execute(parser, alias, strlen(alias));
+	if (e != HPE_OK)
+		return e;
+	return llhttp_execute(parser, sp, text.n - head->method.n);
 }
 
-static int read_length(struct http1_head *head, struct slice v, struct err *e)
+/* What llhttp leaves open: one coding only, and none in HTTP/1.0. */
+static enum http1_got check_coding(struct http1 *h, struct http1_head *head)
 {
-	uint64_t n;
+	int n;
+	struct slice coding = field_value(head, "transfer-encoding", &n);
 
-	if (!slice_u64(slice_trim(v), INT64_MAX, &n))
-		return err_set(e, ERR_SYNTAX, "malformed Content-Length");
-	if (head->length >= 0)
-		return err_set(e, ERR_SYNTAX, "more than one Content-Length");
-	head->length = (int64_t)n;
-	return 0;
+	head->chunked = n > 0;
+	if (n == 0)
+		return HTTP1_HEAD;
+	if (head->minor == 0)
+		return bad(h, 400, "a transfer coding in HTTP/1.0");
+	if (n > 1 || !slice_ieq(coding, SLICE("chunked")))
+		return bad(h, 501, "a transfer coding other than chunked");
+	return HTTP1_HEAD;
 }
 
-static int read_coding(struct http1_head *head, struct slice v, struct err *e)
+static bool is_bodiless(const struct http1 *h, int status)
 {
-	struct slice part;
+	return h->no_body || status / 100 == 1 || status == 204 || status == 304;
+}
 
-	while (slice_cut(&v, ',', &part)) {
-		part = slice_trim(part);
-		if (head->chunked)
-			return err_set(e, ERR_SYNTAX, "a coding after chunked");
-		if (slice_ieq(part, SLICE("chunked")))
-			head->chunked = true;
+/* RFC 9112, section 6.3. */
+static void choose_body(
+	struct http1 *h, struct http1_head *head, const llhttp_t *parser)
+{
+	bool sized = (parser->flags & F_CONTENT_LENGTH) != 0;
+	int64_t said = sized ? (int64_t)parser->content_length : -1;
+
+	head->upgrade =
+		h->kind == HTTP1_RESPONSE &&
+		(head->status == 101 || (h->connect && head->status / 100 == 2));
+	head->length = 0;
+	h->left = 0;
+	h->at = AT_LENGTH;
+	if (head->upgrade) {
+		head->length = -1;
+		h->at = AT_TUNNEL;
+	} else if (h->kind == HTTP1_RESPONSE && is_bodiless(h, head->status)) {
+		if (head->status / 100 == 1)
+			h->at = AT_START; /* the final response follows */
+		else if (head->status != 204)
+			head->length = said;
+		head->chunked = false;
+	} else if (head->chunked) {
+		head->length = -1;
+		h->at = AT_SIZE;
+		h->framing = 0;
+	} else if (sized) {
+		h->left = parser->content_length;
+		head->length = said;
+	} else if (h->kind == HTTP1_RESPONSE) {
+		head->length = -1;
+		h->at = AT_EOF;
+	}
+}
+
+static enum http1_got parse_head(
+	struct http1 *h, struct slice text, struct http1_head *head)
+{
+	llhttp_t *parser = (llhttp_t *)h->parser;
+	struct fill f = {.parser = parser, .head = head};
+	enum http1_got got;
+	int e;
+
+	head->method = head->target = head->reason = SLICE("");
+	head->nfields = 0;
+	llhttp_init(parser, h->kind == HTTP1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
+		&settings);
+	parser->data = &f;
+	e = h->kind == HTTP1_REQUEST ? run_request(parser, head, text)
+				     : (int)llhttp_execute(parser, text.p, text.n);
+	parser->data = NULL;
+	if (e != HPE_PAUSED)
+		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e);
+	if (parser->http_major != 1 || parser->http_minor > 1)
+		return bad(h, 505, "not HTTP/1.0 or 1.1");
+	head->minor = parser->http_minor;
+	head->status = parser->status_code;
+	if (h->kind == HTTP1_RESPONSE && (head->status < 100 || head->status > 599))
+		return bad(h, 502, "a status out of range");
+	got = check_coding(h, head);
+	if (got == HTTP1_HEAD && (parser->flags & F_CONTENT_LENGTH) &&
+		parser->content_length > INT64_MAX)
+		return bad(h, 413, "a body without measure");
+	if (got == HTTP1_HEAD)
+		choose_body(h, head, parser);
+	return got;
+}
+
+static enum http1_got next_head(
+	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
+{
+	size_t skip = h->scanned ? 0 : skip_empty(p, n);
+	ssize_t len;
+
+	out->used = skip;
+	p += skip;
+	n -= skip;
+	if (n == 0 || (n == 1 && p[0] == '\r'))
+		return HTTP1_MORE;
+	len = section_end(h, p, n);
+	if (len < 0)
+		return bad(h, 400, "a bare CR, LF or NUL");
+	if ((size_t)len > h->head_max || (len == 0 && n >= h->head_max))
+		return bad(h, 431, "the head is too large");
+	if (len == 0)
+		return HTTP1_MORE;
+	out->used += (size_t)len;
+	return parse_head(h, slice_bytes(p, (size_t)len), &out->head);
+}
+
+/* ---- bodies ---- */
+
+static enum http1_got give(
+	const uint8_t *p, size_t n, size_t data_max, struct http1_out *out)
+{
+	if (n == 0)
+		return HTTP1_MORE;
+	if (data_max == 0)
+		return HTTP1_HELD;
+	out->used = n < data_max ? n : data_max;
+	out->data = slice_bytes(p, out->used);
+	return HTTP1_DATA;
+}
+
+static size_t at_most(size_t n, uint64_t left)
+{
+	return n < left ? n : (size_t)left;
+}
+
+static enum http1_got message_end(struct http1 *h, struct http1_out *out)
+{
+	h->at = AT_START;
+	out->head.nfields = 0;
+	return HTTP1_END;
+}
+
+static enum http1_got next_length(struct http1 *h, const uint8_t *p, size_t n,
+	size_t data_max, struct http1_out *out)
+{
+	enum http1_got got;
+
+	if (h->left == 0)
+		return message_end(h, out);
+	got = give(p, at_most(n, h->left), data_max, out);
+	h->left -= out->used;
+	return got;
+}
+
+/* Shows `n` bytes to llhttp; returns its verdict and adds to out->used. */
+static int run_chunked(
+	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
+{
+	llhttp_t *parser = (llhttp_t *)h->parser;
+	int e;
+
+	if (llhttp_get_errno(parser) == HPE_PAUSED)
+		llhttp_resume(parser);
+	e = (int)llhttp_execute(parser, (const char *)p, n);
+	if (e == HPE_PAUSED)
+		out->used += (size_t)(llhttp_get_error_pos(parser) - (const char *)p);
+	else
+		out->used += n;
+	return e;
+}
+
+/* A chunk's size line; it is small, and llhttp keeps what it saw of it. */
+static enum http1_got next_size(
+	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
+{
+	size_t before = out->used;
+	int e = run_chunked(h, p, n, out);
+
+	h->framing += (uint32_t)(out->used - before);
+	if (e != HPE_OK && e != HPE_PAUSED)
+		return bad(h, 400, llhttp_errno_name(e));
+	if (h->framing > FRAMING_MAX)
+		return bad(h, 400, "a chunk's size is too long");
+	if (e == HPE_OK)
+		return HTTP1_MORE;
+	h->left = ((llhttp_t *)h->parser)->content_length;
+	h->at = h->left ? AT_CHUNK : AT_TRAILERS;
+	return HTTP1_HEAD; /* go on */
+}
+
+static enum http1_got next_chunk(struct http1 *h, const uint8_t *p, size_t n,
+	size_t data_max, struct http1_out *out)
+{
+	struct http1_out piece = {.used = 0};
+	enum http1_got got = give(p, at_most(n, h->left), data_max, &piece);
+	int e;
+
+	if (got != HTTP1_DATA)
+		return got;
+	e = run_chunked(h, p, piece.used, out);
+	if (e != HPE_OK && e != HPE_PAUSED)
+		return bad(h, 400, llhttp_errno_name(e));
+	out->data = piece.data;
+	h->left -= piece.used;
+	h->framing = 0;
+	if (h->left == 0)
+		h->at = AT_SIZE;
+	return HTTP1_DATA;
+}
+
+static enum http1_got next_trailers(
+	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
+{
+	llhttp_t *parser = (llhttp_t *)h->parser;
+	struct fill f = {.parser = parser, .head = &out->head};
+	ssize_t len = section_end(h, p, n);
+	int e = HPE_PAUSED;
+
+	if (len < 0)
+		return bad(h, 400, "a bare CR, LF or NUL");
+	if ((size_t)len > h->head_max || (len == 0 && n >= h->head_max))
+		return bad(h, 431, "the trailers are too large");
+	if (len == 0)
+		return HTTP1_MORE;
+	out->head.nfields = 0;
+	parser->data = &f;
+	for (ssize_t at = 0; at < len && e == HPE_PAUSED;) {
+		size_t before = out->used;
+
+		e = run_chunked(h, p + at, (size_t)(len - at), out);
+		at += (ssize_t)(out->used - before);
+	}
+	parser->data = NULL;
+	if (e != HPE_PAUSED)
+		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e);
+	h->at = AT_START;
+	return HTTP1_END;
+}
+
+static enum http1_got next_chunked(struct http1 *h, const uint8_t *p, size_t n,
+	size_t data_max, struct http1_out *out)
+{
+	enum http1_got got = HTTP1_HEAD;
+
+	while (got == HTTP1_HEAD) {
+		const uint8_t *at = p + out->used;
+		size_t left = n - out->used;
+
+		if (left == 0)
+			return HTTP1_MORE;
+		if (h->at == AT_SIZE)
+			got = next_size(h, at, left, out);
+		else if (h->at == AT_CHUNK)
+			got = next_chunk(h, at, left, data_max, out);
 		else
-			head->coded = true;
+			got = next_trailers(h, at, left, out);
 	}
-	return 0;
+	return got;
 }
 
-static int read_framing(struct http1_head *head, struct err *e)
+enum http1_got http1_next(struct http1 *h, const uint8_t *p, size_t n, size_t data_max,
+	struct http1_out *out)
 {
-	for (size_t i = 0; i < head->n; i++) {
-		struct http1_field *f = &head->fields[i];
-
-		if (!http1_is_token(f->name) || !http1_is_value(f->value))
-			return err_set(e, ERR_SYNTAX, "malformed field %.*s",
-				(int)(f->name.n < 40 ? f->name.n : 40), f->name.p);
-		to_lower((char *)f->name.p, f->name.n);
-		f->value = slice_trim(f->value);
-		if (slice_is(f->name, "content-length") &&
-			read_length(head, f->value, e) < 0)
-			return -1;
-		if (slice_is(f->name, "transfer-encoding") &&
-			read_coding(head, f->value, e) < 0)
-			return -1;
+	out->used = 0;
+	switch ((enum http1_at)h->at) {
+	case AT_START:
+		return n ? next_head(h, p, n, out) : HTTP1_MORE;
+	case AT_LENGTH:
+		return next_length(h, p, n, data_max, out);
+	case AT_EOF:
+	case AT_TUNNEL:
+		return give(p, n, data_max, out);
+	case AT_SIZE:
+	case AT_CHUNK:
+	case AT_TRAILERS:
+		return next_chunked(h, p, n, data_max, out);
+	case AT_BAD:
+		break;
 	}
-	if (head->length >= 0 && (head->chunked || head->coded))
-		return err_set(
-			e, ERR_SYNTAX, "Content-Length beside Transfer-Encoding");
-	if (head->minor == 0 && (head->chunked || head->coded))
-		return err_set(e, ERR_SYNTAX, "Transfer-Encoding in HTTP/1.0");
-	return 0;
+	return HTTP1_BAD;
 }
 
-int http1_parse(struct http1 *h, enum http1_kind kind, char *text, size_t n,
-	struct http1_head *head, struct err *e)
+enum http1_got http1_eof(struct http1 *h)
 {
-	char *eol = memchr(text, '\r', n);
-	struct slice line = {text, eol ? (size_t)(eol - text) : n};
-	struct slice fields = {text + line.n + 2, n - line.n - 2};
-	int r;
-
-	head->n = 0;
-	head->length = -1;
-	head->chunked = head->coded = false;
-	if (!eol || n < line.n + 4 || eol[1] != '\n')
-		return err_set(e, ERR_SYNTAX, "malformed start line");
-	if (check_lines(slice_bytes(text, n), e) < 0)
-		return -1;
-	r = kind == HTTP1_REQUEST ? request_line(line, head, e)
-				  : status_line(line, head, e);
-	if (r < 0)
-		return -1;
-	h->head = head;
-	r = parse_fields(h, kind, fields, e);
-	h->head = NULL;
-	return r < 0 ? -1 : read_framing(head, e);
-}
-
-/* ---- body ---- */
-
-void http1_expect(struct http1 *h, enum http1_framing framing, uint64_t left)
-{
-	h->framing = framing;
-	h->left = left;
-}
-
-static int chunked(
-	struct http1 *h, const uint8_t *p, size_t n, size_t *used, struct err *e)
-{
-	enum llhttp_errno code = llhttp_execute(&h->parser, (const char *)p, n);
-
-	if (code == HPE_OK) {
-		*used = n;
-		if (h->head_max && buf_len(&h->trailers) > h->head_max)
-			return err_set(e, ERR_LIMIT, "trailers larger than %zu bytes",
-				h->head_max);
-		return 0;
+	switch ((enum http1_at)h->at) {
+	case AT_START:
+		return HTTP1_MORE;
+	case AT_EOF:
+	case AT_TUNNEL:
+		h->at = AT_START;
+		return HTTP1_END;
+	case AT_LENGTH:
+	case AT_SIZE:
+	case AT_CHUNK:
+	case AT_TRAILERS:
+		return bad(h, 400, "the message is cut short");
+	case AT_BAD:
+		break;
 	}
-	if (code == HPE_PAUSED && h->done) {
-		*used = (size_t)((const uint8_t *)llhttp_get_error_pos(&h->parser) - p);
-		return 1;
-	}
-	return err_set(e, ERR_SYNTAX, "malformed chunk: %s",
-		llhttp_get_error_reason(&h->parser));
-}
-
-int http1_body(struct http1 *h, const uint8_t *p, size_t n, size_t *used, struct err *e)
-{
-	size_t take = n;
-
-	*used = 0;
-	switch (h->framing) {
-	case HTTP1_NO_BODY:
-		return 1;
-	case HTTP1_LENGTH:
-		take = n < h->left ? n : (size_t)h->left;
-		h->left -= take;
-		*used = take;
-		if (take)
-			h->on_data(h->arg, p, take);
-		return h->left == 0;
-	case HTTP1_CHUNKED:
-		return n ? chunked(h, p, n, used, e) : 0;
-	case HTTP1_UNTIL_CLOSE:
-	case HTTP1_TUNNEL:
-		*used = n;
-		if (n)
-			h->on_data(h->arg, p, n);
-		return 0;
-	}
-	return 0;
-}
-
-bool http1_trailer(const struct http1 *h, size_t *at, struct http1_field *out)
-{
-	struct slice all = buf_slice(&h->trailers), part;
-	struct slice rest = {all.p + *at, all.n - *at};
-
-	if (*at >= all.n || !slice_cut(&rest, '\0', &part) || !rest.p)
-		return false;
-	out->name = part;
-	to_lower((char *)part.p, part.n);
-	if (!slice_cut(&rest, '\0', &out->value))
-		return false;
-	*at += part.n + out->value.n + 2;
-	out->value = slice_trim(out->value);
-	return true;
-}
-
-void http1_reset(struct http1 *h)
-{
-	buf_fini(&h->trailers);
-	h->framing = HTTP1_NO_BODY;
-	h->in_trailers = h->done = false;
+	return HTTP1_BAD;
 }

@@ -3,90 +3,87 @@
 #define WIRE_HTTP1_H
 
 /*
- * HTTP/1 messages without I/O (RFC 9112).  The start line is read here (any method that
- * is a token is fine), fields, chunks and trailers by llhttp in its strict mode.  What
- * could be read in two ways is refused: two lengths, a length beside chunks, bare CR or
- * LF, folded lines, blanks before a colon, NUL.
+ * HTTP/1 messages without I/O (RFC 9112): bytes in, events out.
+ *
+ * Strict: bare CR or LF, NUL, folded lines, blanks before a colon, two Content-Length,
+ * Content-Length beside Transfer-Encoding, codings other than "chunked", malformed
+ * chunk sizes are HTTP1_BAD.  Any cut of the input gives the same events, but for where
+ * HTTP1_DATA is cut.
+ *
+ * A head is parsed when all of it is there: the caller keeps what was not consumed and
+ * shows it again, longer.  So the parser owns no memory, and text is copied once, by
+ * the caller.
  */
-#include <llhttp.h>
-
-#include "base/buf.h"
-#include "base/err.h"
+#include "base/slice.h"
 
 #define HTTP1_FIELDS_MAX 256
 
-struct http1_field {
-	struct slice name, value; /* name in lower case */
+enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
+
+enum http1_got {
+	HTTP1_MORE, /* nothing more to say until there are more bytes */
+	HTTP1_HEAD, /* out->head; an informational response is a head alone */
+	HTTP1_DATA, /* out->data: some of the body */
+	HTTP1_HELD, /* there is more body, but data_max is 0 */
+	HTTP1_END,  /* the message is complete; trailers are in out->head.field */
+	HTTP1_BAD,  /* h->status and h->why; nothing more can be read */
 };
 
 struct http1_head {
-	struct slice method, target; /* of a request */
-	int status;                  /* of a response */
-	struct slice reason;
+	struct slice method, target; /* request; all text lies in the input */
+	struct slice reason;         /* response */
+	int status;
 	int minor; /* HTTP/1.minor: 0 or 1 */
-	struct http1_field fields[HTTP1_FIELDS_MAX];
-	size_t n;
-	int64_t length; /* Content-Length, or -1 */
-	bool chunked;   /* Transfer-Encoding: chunked is the last coding */
-	bool coded;     /* another transfer coding comes before it, or alone */
+	/* Of the body; -1: chunked or until the end.  Where a response has none, what
+	 * it says of the one that HEAD or 304 leave out, or -1. */
+	int64_t length;
+	bool chunked;
+	bool upgrade; /* 101: what follows is not HTTP; DATA until the end */
+	size_t nfields;
+	struct {
+		struct slice name, value; /* as sent, value trimmed */
+	} field[HTTP1_FIELDS_MAX];
 };
 
-enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
-
-/*
- * How many bytes of p the head takes, its blank line included; 0 when it is not
- * complete. *scanned is kept between calls for the same message (0 at first), so that a
- * slow sender does not make us search the same bytes again.
- */
-size_t http1_head_end(const uint8_t *p, size_t n, size_t *scanned);
-
-enum http1_framing {
-	HTTP1_NO_BODY,
-	HTTP1_LENGTH,
-	HTTP1_CHUNKED,
-	HTTP1_UNTIL_CLOSE,
-	HTTP1_TUNNEL, /* bytes for ever: after 101, or 2xx to CONNECT */
+struct http1_out {
+	size_t used; /* bytes of the input consumed, in every case */
+	struct slice data;
+	struct http1_head head; /* valid after HEAD and END only */
 };
 
 struct http1 {
-	llhttp_t parser; /* of chunks and trailers */
-	enum http1_framing framing;
-	uint64_t left; /* of a body with a length */
-	void (*on_data)(void *arg, const uint8_t *p, size_t n);
-	void *arg;
-	struct http1_head *head; /* while one is parsed */
-	struct buf trailers;     /* name NUL value NUL … */
-	size_t head_max;
-	bool in_trailers, done;
+	_Alignas(8) unsigned char parser[112]; /* llhttp's, while a body is chunked */
+	uint64_t left;                         /* of the body, or of this chunk */
+	uint32_t scanned;                      /* bytes known not to end the head */
+	uint32_t head_max;
+	uint32_t framing; /* bytes of chunk framing since the last data */
+	uint8_t kind, at;
+	bool no_body; /* response to HEAD */
+	bool connect; /* response to CONNECT */
+	uint16_t status;
+	const char *why;
 };
 
-/*
- * Parses a complete head.  `text` is changed (names become lower case) and what `head`
- * points at lies in it.  -1: e says what is wrong; ERR_LIMIT for too many fields.
- */
-int http1_parse(struct http1 *h, enum http1_kind kind, char *text, size_t n,
-	struct http1_head *head, struct err *e);
+void http1_init(struct http1 *h, enum http1_kind kind, size_t head_max);
 
-/* After http1_parse(): what follows.  `left` for HTTP1_LENGTH. */
-void http1_expect(struct http1 *h, enum http1_framing framing, uint64_t left);
+/* Before a response: what its request was decides whether it has a body. */
+void http1_answers(struct http1 *h, bool head, bool connect);
 
-/*
- * Body bytes: calls on_data for each run.  Returns 1 when the message is complete
- * (bytes beyond *used are the next one's), 0 when more is needed, -1 when it is
- * malformed.
- */
-int http1_body(
-	struct http1 *h, const uint8_t *p, size_t n, size_t *used, struct err *e);
+/* The next event of `p`; at most `data_max` bytes of body. */
+enum http1_got http1_next(struct http1 *h, const uint8_t *p, size_t n, size_t data_max,
+	struct http1_out *out);
 
-/* The trailers of a complete message, in order; false when there are no more.  *at is 0
- * first. */
-bool http1_trailer(const struct http1 *h, size_t *at, struct http1_field *out);
+/* After a request whose answer was 101 or 2xx to CONNECT: everything is DATA. */
+void http1_tunnel(struct http1 *h);
 
-/* Ready for the next message; frees what the last one needed. */
-void http1_reset(struct http1 *h);
+/* The input ended: HTTP1_MORE between messages, HTTP1_END where a body may end so, or
+ * HTTP1_BAD. */
+enum http1_got http1_eof(struct http1 *h);
 
-/* A token (RFC 9110, 5.6.2); a field value without control bytes. */
+/* Between messages. */
+bool http1_is_idle(const struct http1 *h);
+
+/* Only the characters of a token (RFC 9110, section 5.6.2), and at least one. */
 bool http1_is_token(struct slice s);
-bool http1_is_value(struct slice s);
 
 #endif
