@@ -136,7 +136,11 @@ static void run_timers(struct loop *l)
 {
 	uint64_t due = l->now;
 
-	while (l->ntimers && l->heap[1]->when <= due && !l->stopping) {
+	/* one that is set to nothing again and again must not keep events waiting */
+	for (size_t n = l->ntimers; n > 0 && !l->stopping; n--) {
+		if (!l->ntimers || l->heap[1]->when > due)
+			return;
+
 		struct timer *t = l->heap[1];
 
 		timer_clear(t);

@@ -26,6 +26,8 @@ void conn_use(struct conn *c, const struct conn_user *user, void *arg)
 {
 	c->user = user;
 	c->arg = arg;
+	c->owes_eof |= c->is_eof; /* behind what is kept */
+	c->is_eof = false;
 	conn_resume(c);
 }
 

@@ -17,13 +17,15 @@
  *
  * End: exactly one of
  *   on_gone()     the transport is over (error, reset, or both directions ended in
- * order: e->code is ERR_NONE); the conn frees itself after the call. conn_end()    the
- * user drops it: no callback follows, unsent bytes are lost. conn_finish() the user is
- * done: no callback follows; what was written still leaves, then FIN, then a short wait
- * for the peer (at most CONN_LINGER) and it is freed. conn_abort()  as conn_end(), and
- * the peer sees a reset. All may be called in any callback of the conn, also from
- * within on_in(): the user must then return at once (and its return value is ignored).
- * The memory is freed at the end of the turn.
+ *                 order: e->code is ERR_NONE); the conn frees itself after the call.
+ *   conn_end()    the user drops it: no callback follows, unsent bytes are lost.
+ *   conn_finish() the user is done: no callback follows; what was written still leaves
+ *                 (as long as the peer takes some of it every CONN_STALL), then FIN,
+ *                 then a short wait for the peer (at most CONN_LINGER) and it is freed.
+ *   conn_abort()  as conn_end(), and the peer sees a reset.
+ * All may be called in any callback of the conn, also from within on_in(): the user
+ * must then return at once (and its return value is ignored).  The memory is freed at
+ * the end of the turn.
  *
  * A conn belongs to the thread of its loop.
  */
@@ -35,6 +37,7 @@
 #define CONN_HIGH   ((size_t)128 * 1024)
 #define CONN_LOW    ((size_t)32 * 1024)
 #define CONN_LINGER (5 * NS_PER_S)
+#define CONN_STALL  (30 * NS_PER_S)
 
 struct conn;
 
@@ -72,11 +75,12 @@ struct conn {
 	bool is_eof;                  /* on_eof has been called */
 	bool is_shut;                 /* conn_shutdown() was called */
 	bool is_paused;
+	bool owes_eof;  /* private: the peer's end is to be told (again) */
+	bool owes_room; /* private: on_room is to be told when the backlog is low */
 };
 
 /* Sets or replaces the user.  Bytes kept are shown to the new one at the end of the
- * turn; so are eof and open when they have happened already (open only to a first
- * user). */
+ * turn; then eof, when it has happened already (is_eof is false until then). */
 void conn_use(struct conn *c, const struct conn_user *user, void *arg);
 
 static inline void conn_write(struct conn *c, const void *p, size_t n)

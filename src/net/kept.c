@@ -8,17 +8,21 @@ static size_t show(struct conn *c, const uint8_t *p, size_t n)
 	return used > n ? n : used;
 }
 
-/* Nothing is kept: the user sees the reader's own memory. */
-static void in_fresh(struct kept *k, struct conn *c, const uint8_t *p, size_t n)
+/* Nothing else is kept: the user sees the reader's own memory. */
+static int in_fresh(struct kept *k, struct conn *c, const uint8_t *p, size_t n)
 {
 	const struct conn_user *user = c->user;
 	size_t used = show(c, p, n);
 
-	if (conn_is_left(c) || used == n)
-		return;
-	(void)buf_add(&k->bytes, p + used, n - used);
+	if (conn_is_left(c) || used == n) {
+		kept_fini(k);
+		return 0;
+	}
+	if (buf_add(&k->bytes, p + used, n - used) < 0)
+		return -1;
 	if (c->user != user && !c->is_paused)
 		c->ops->read(c, true); /* the new one wants to see them */
+	return 0;
 }
 
 void kept_again(struct kept *k, struct conn *c)
@@ -37,14 +41,20 @@ void kept_again(struct kept *k, struct conn *c)
 	buf_take(&k->bytes, used);
 }
 
-void kept_in(struct kept *k, struct conn *c, const uint8_t *p, size_t n)
+int kept_in(struct kept *k, struct conn *c, uint8_t *p, size_t n, size_t room)
 {
-	if (!kept_len(k) && !c->is_paused) {
-		in_fresh(k, c, p, n);
-		return;
-	}
-	if (buf_add(&k->bytes, p, n) == 0)
+	struct slice old = buf_slice(&k->bytes);
+
+	if (c->is_paused || (old.n && (old.n > room || old.n > n))) {
+		if (buf_add(&k->bytes, p, n) < 0)
+			return -1;
 		kept_again(k, c);
+		return 0;
+	}
+	if (old.n)
+		memcpy(p - old.n, old.p, old.n);
+	buf_clear(&k->bytes); /* its memory will be used again at once */
+	return in_fresh(k, c, p - old.n, n + old.n);
 }
 
 void kept_fini(struct kept *k)

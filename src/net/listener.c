@@ -11,10 +11,12 @@ struct listener {
 	struct watch watch;
 	struct timer rest; /* out of fds: accepting pauses */
 	struct addr addr;
+	unsigned batch; /* how many are accepted before others have their turn */
 	listener_fn *fn;
 	void *arg;
 };
 
+/* Grows while connections come faster than turns: alone, one costs one call. */
 #define ACCEPT_BATCH 32
 #define REST         (100 * NS_PER_MS)
 
@@ -44,13 +46,15 @@ static bool accept_one(struct listener *ln)
 		ln->fn(ln->arg, fd, &peer);
 		return true;
 	}
+	if (errno == ECONNABORTED || errno == EINTR)
+		return true;
 	if (is_shortage(errno)) {
 		err_sys(&e, "accept");
 		log_error("net", "cannot accept connections", LE(&e));
 		(void)watch_set(&ln->watch, 0);
 		timer_set(&ln->rest, REST);
 	}
-	return errno == ECONNABORTED || errno == EINTR;
+	return false;
 }
 
 static void on_watch(struct watch *w, int what)
@@ -58,8 +62,12 @@ static void on_watch(struct watch *w, int what)
 	struct listener *ln = container_of(w, struct listener, watch);
 
 	(void)what;
-	for (int i = 0; i < ACCEPT_BATCH && accept_one(ln); i++)
-		;
+	for (unsigned i = 0; i < ln->batch; i++)
+		if (!accept_one(ln)) {
+			ln->batch = 1;
+			return;
+		}
+	ln->batch = ln->batch < ACCEPT_BATCH ? 2 * ln->batch : ACCEPT_BATCH;
 }
 
 static int bind_at(int fd, const struct addr *at, const struct listener_opts *o)
@@ -100,6 +108,7 @@ struct listener *listener_new(struct loop *l, const struct addr *at,
 		free(ln);
 		return NULL;
 	}
+	ln->batch = 1;
 	ln->fn = fn;
 	ln->arg = arg;
 	ln->addr = *at;

@@ -12,7 +12,7 @@ struct pipe_end {
 	struct kept in;
 	struct buf out; /* on its way to the peer */
 	size_t cut;
-	bool was_high, fin_sent, fin_told, show_kept, dead, finishing;
+	bool fin_sent, show_kept, dead, finishing;
 };
 
 static void wake(struct pipe_end *p)
@@ -82,12 +82,35 @@ static void deliver(struct pipe_end *from, struct pipe_end *to)
 	if (buf_len(&from->out))
 		wake(from);
 	if (!to->finishing)
-		kept_in(&to->in, &to->conn, bytes, n);
-	if (from->dead || !from->was_high || buf_len(&from->out) > CONN_LOW)
+		(void)kept_in(&to->in, &to->conn, bytes, n, 0);
+	if (from->dead || !from->conn.owes_room || buf_len(&from->out) > CONN_LOW)
 		return;
-	from->was_high = false;
+	from->conn.owes_room = false;
 	if (from->conn.user && from->conn.user->on_room)
 		from->conn.user->on_room(&from->conn, from->conn.arg);
+}
+
+static void over_if_both(struct pipe_end *p)
+{
+	if (!p->dead && p->conn.is_eof && p->fin_sent)
+		pipe_gone(p, ERR_NONE, "");
+}
+
+static void tell_eof(struct pipe_end *p)
+{
+	struct pipe_end *peer = p->peer;
+
+	if (!p->conn.owes_eof || p->dead)
+		return;
+	if (!p->finishing && (!p->conn.user || p->conn.is_paused || p->show_kept))
+		return;
+	p->conn.owes_eof = false;
+	p->conn.is_eof = true;
+	if (p->conn.user && p->conn.user->on_eof)
+		p->conn.user->on_eof(&p->conn, p->conn.arg);
+	over_if_both(p);
+	if (peer)
+		over_if_both(peer);
 }
 
 static void deliver_eof(struct pipe_end *from, struct pipe_end *to)
@@ -97,13 +120,8 @@ static void deliver_eof(struct pipe_end *from, struct pipe_end *to)
 	if (!to->finishing && (!takes(to) || to->show_kept))
 		return;
 	from->fin_sent = true;
-	to->conn.is_eof = true;
-	if (to->conn.user && to->conn.user->on_eof)
-		to->conn.user->on_eof(&to->conn, to->conn.arg);
-	if (!to->dead && to->fin_sent)
-		pipe_gone(to, ERR_NONE, "");
-	if (!from->dead && from->conn.is_eof)
-		pipe_gone(from, ERR_NONE, "");
+	to->conn.owes_eof = true;
+	tell_eof(to);
 }
 
 static void pipe_free(struct pipe_end *p)
@@ -136,6 +154,7 @@ static void on_later(struct later *d)
 		if (p->peer)
 			wake(p->peer);
 	}
+	tell_eof(p);
 	if (p->dead)
 		return;
 	if (!p->peer) {
@@ -158,7 +177,7 @@ static void pipe_write(struct conn *c, const uint8_t *bytes, size_t n)
 		return;
 	(void)buf_add(&p->out, bytes, n);
 	if (buf_len(&p->out) > CONN_HIGH)
-		p->was_high = true;
+		p->conn.owes_room = true;
 	wake(p);
 }
 

@@ -101,12 +101,7 @@ struct relay *relay_new(
 	r->side[0] = (struct relay_side){r, a, &r->side[1], 0};
 	r->side[1] = (struct relay_side){r, b, &r->side[0], 0};
 	conn_use(a, &relay_user, &r->side[0]);
-	conn_use(b, &relay_user, &r->side[1]);
-	/* an end that came before we did is passed on too */
-	if (a->is_eof)
-		conn_shutdown(b);
-	if (b->is_eof)
-		conn_shutdown(a);
+	conn_use(b, &relay_user, &r->side[1]); /* tells of an end that came before us */
 	return r;
 }
 

@@ -27,11 +27,9 @@ struct tcp {
 	struct timer timer; /* connecting, lingering */
 	struct kept in;
 	struct buf out;
-	bool was_high; /* on_room is owed */
-	bool blocked;  /* the socket took no more: wait for WATCH_OUT */
+	bool blocked; /* the socket took no more: wait for WATCH_OUT */
 	bool fin_sent;
-	bool show_kept;   /* the user wants to see what is kept, or eof */
-	bool eof_pending; /* the peer's FIN came and has not been told */
+	bool show_kept; /* the user wants to see what is kept, or eof */
 	uint64_t connect_timeout;
 	struct addr to;
 };
@@ -88,9 +86,9 @@ static void gone_errno(struct tcp *t, const char *doing)
 static bool wants_in(const struct tcp *t)
 {
 	if (t->at == TCP_LINGER)
-		return true;
+		return !t->conn.is_eof;
 	return t->at == TCP_OPEN && t->conn.user && !t->conn.is_paused &&
-	       !t->conn.is_eof && !t->eof_pending && kept_len(&t->in) < CONN_HELD;
+	       !t->conn.is_eof && !t->conn.owes_eof && kept_len(&t->in) < CONN_HELD;
 }
 
 static void rewatch(struct tcp *t)
@@ -108,9 +106,9 @@ static void rewatch(struct tcp *t)
 
 static void told_room(struct tcp *t)
 {
-	if (!t->was_high || buf_len(&t->out) > CONN_LOW)
+	if (!t->conn.owes_room || buf_len(&t->out) > CONN_LOW)
 		return;
-	t->was_high = false;
+	t->conn.owes_room = false;
 	if (t->conn.user && t->conn.user->on_room)
 		t->conn.user->on_room(&t->conn, t->conn.arg);
 }
@@ -126,6 +124,8 @@ static void send_fin(struct tcp *t)
 	if (t->fin_sent || buf_len(&t->out) || t->at == TCP_CONNECTING)
 		return;
 	t->fin_sent = true;
+	if (t->at == TCP_LINGER)
+		timer_set(&t->timer, CONN_LINGER);
 	if (shutdown(t->fd, SHUT_WR) < 0 && errno != ENOTCONN) {
 		gone_errno(t, "shut down");
 		return;
@@ -165,6 +165,8 @@ static void tcp_flush(struct conn *c)
 		if (sent < 0)
 			return;
 		buf_take(&t->out, (size_t)sent);
+		if (sent && t->at == TCP_LINGER)
+			timer_set(&t->timer, CONN_STALL);
 	}
 	if (t->conn.is_shut)
 		send_fin(t);
@@ -196,7 +198,7 @@ static void tcp_write(struct conn *c, const uint8_t *p, size_t n)
 		return;
 	}
 	if (buf_len(&t->out) > CONN_HIGH)
-		t->was_high = true;
+		t->conn.owes_room = true;
 	if (!t->blocked)
 		loop_later(c->loop, &t->later);
 }
@@ -210,7 +212,7 @@ static size_t tcp_backlog(const struct conn *c)
 
 static void tell_eof(struct tcp *t)
 {
-	t->eof_pending = false;
+	t->conn.owes_eof = false;
 	t->conn.is_eof = true;
 	if (t->conn.user && t->conn.user->on_eof)
 		t->conn.user->on_eof(&t->conn, t->conn.arg);
@@ -220,7 +222,7 @@ static void tell_eof(struct tcp *t)
 
 static void got_eof(struct tcp *t)
 {
-	t->eof_pending = true;
+	t->conn.owes_eof = true;
 	if (t->at == TCP_LINGER ||
 		(t->conn.user && !t->conn.is_paused && !t->show_kept))
 		tell_eof(t);
@@ -230,8 +232,8 @@ static void got_eof(struct tcp *t)
 /* One read; false when there is no more to read now. */
 static bool read_some(struct tcp *t, size_t *budget)
 {
-	uint8_t *p = loop_scratch(t->conn.loop, 0);
-	size_t max = LOOP_SCRATCH / 2;
+	uint8_t *p = loop_scratch(t->conn.loop, 0) + CONN_HELD;
+	size_t max = LOOP_SCRATCH - CONN_HELD;
 	ssize_t n;
 
 	do
@@ -249,8 +251,11 @@ static bool read_some(struct tcp *t, size_t *budget)
 	}
 	t->conn.bytes_in += (size_t)n;
 	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
-	if (t->at != TCP_LINGER)
-		kept_in(&t->in, &t->conn, p, (size_t)n);
+	if (t->at != TCP_LINGER &&
+		kept_in(&t->in, &t->conn, p, (size_t)n, CONN_HELD) < 0) {
+		errno = ENOMEM;
+		gone_errno(t, "read from");
+	}
 	return (size_t)n == max && *budget > 0;
 }
 
@@ -356,7 +361,7 @@ static void on_later(struct later *d)
 		t->show_kept = false;
 		if (t->conn.user && t->conn.is_open)
 			kept_again(&t->in, &t->conn);
-		if (t->eof_pending && t->at == TCP_OPEN && !t->conn.is_paused &&
+		if (t->conn.owes_eof && t->at == TCP_OPEN && !t->conn.is_paused &&
 			!t->show_kept)
 			tell_eof(t);
 	}
@@ -392,9 +397,9 @@ static void tcp_finish(struct tcp *t)
 	t->at = TCP_LINGER;
 	kept_fini(&t->in);
 	t->conn.is_shut = true;
-	timer_set(&t->timer, CONN_LINGER);
+	timer_set(&t->timer, buf_len(&t->out) ? CONN_STALL : CONN_LINGER);
 	loop_later(t->conn.loop, &t->later);
-	if (t->eof_pending)
+	if (t->conn.owes_eof)
 		t->conn.is_eof = true;
 	ended_both_ways(t);
 	rewatch(t);
@@ -446,6 +451,14 @@ static void tune(int fd, const struct tcp_opts *o)
 			(int)(o->user_timeout / NS_PER_MS));
 }
 
+static void set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && !(flags & O_NONBLOCK))
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 static struct tcp *tcp_new(struct loop *l, int fd, struct err *e)
 {
 	struct tcp *t = calloc(1, sizeof *t);
@@ -472,7 +485,7 @@ struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct 
 		close(fd);
 		return NULL;
 	}
-	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	set_nonblocking(fd);
 	tune(fd, o);
 	t->at = TCP_OPEN;
 	t->conn.is_open = true;

@@ -19,7 +19,8 @@ struct tcp_opts {
 struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct err *e);
 
 /* Starts to connect; on_open or on_gone (ERR_TIMEOUT, ERR_SYS with errno) follows,
- * never before this returns.  NULL only for want of fds or memory. */
+ * never before this returns.  NULL when it fails at once: no fds, no memory, no route.
+ */
 struct conn *tcp_dial(
 	struct loop *l, const struct addr *to, const struct tcp_opts *o, struct err *e);
 

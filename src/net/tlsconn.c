@@ -18,7 +18,7 @@ struct tlsconn {
 	uint64_t timeout;
 	struct kept in;
 	struct buf out; /* plaintext, to be sealed at the end of the turn */
-	bool close_sent, eof_pending, show_kept, was_high;
+	bool close_sent, show_kept;
 	bool is_client, begun;
 };
 
@@ -80,6 +80,17 @@ static void seal(struct tlsconn *t, const uint8_t *p, size_t n)
 	}
 }
 
+/* Both directions have ended: what lies below ends when it has sent what it has. */
+static void ended_both_ways(struct tlsconn *t)
+{
+	if (t->at != TLS_OPEN || !t->close_sent || !t->conn.is_eof)
+		return;
+	if (t->below)
+		conn_finish(t->below);
+	t->below = NULL;
+	tls_gone(t, NULL);
+}
+
 static void send_close(struct tlsconn *t)
 {
 	uint8_t close_notify[TLS_RECORD_EXTRA + 2];
@@ -89,6 +100,7 @@ static void send_close(struct tlsconn *t)
 	t->close_sent = true;
 	conn_write(t->below, close_notify, tls_seal_close(t->tls, close_notify));
 	conn_shutdown(t->below);
+	ended_both_ways(t);
 }
 
 static void tlsconn_flush(struct conn *c)
@@ -105,8 +117,10 @@ static void tlsconn_flush(struct conn *c)
 	}
 	if (t->conn.is_shut)
 		send_close(t);
-	if (t->below)
-		conn_flush(t->below);
+	if (!t->below)
+		return;
+	t->below->owes_room |= t->conn.owes_room; /* it tells us, and we the user */
+	conn_flush(t->below);
 }
 
 #define SEAL_NOW ((size_t)16 * 1024)
@@ -126,11 +140,10 @@ static void tlsconn_write(struct conn *c, const uint8_t *p, size_t n)
 		err_set(&e, ERR_LIMIT, "no memory to send");
 		tls_fail(t, &e);
 		return;
-	} else {
-		loop_later(c->loop, &t->later);
 	}
 	if (conn_backlog(c) > CONN_HIGH)
-		t->was_high = true;
+		t->conn.owes_room = true;
+	loop_later(c->loop, &t->later);
 }
 
 static size_t tlsconn_backlog(const struct conn *c)
@@ -144,22 +157,18 @@ static size_t tlsconn_backlog(const struct conn *c)
 
 static void tell_eof(struct tlsconn *t)
 {
-	t->eof_pending = false;
+	t->conn.owes_eof = false;
 	t->conn.is_eof = true;
 	if (t->conn.user && t->conn.user->on_eof)
 		t->conn.user->on_eof(&t->conn, t->conn.arg);
-	if (t->at != TLS_DEAD && t->close_sent && t->below) {
-		conn_finish(t->below);
-		t->below = NULL;
-		tls_gone(t, NULL);
-	}
+	ended_both_ways(t);
 }
 
 static void got_eof(struct tlsconn *t)
 {
-	if (t->conn.is_eof || t->eof_pending)
+	if (t->conn.is_eof || t->conn.owes_eof)
 		return;
-	t->eof_pending = true;
+	t->conn.owes_eof = true;
 	if (t->conn.user && !t->conn.is_paused && !t->show_kept)
 		tell_eof(t);
 }
@@ -173,47 +182,78 @@ static void reply(struct tlsconn *t)
 	buf_fini(&b);
 }
 
-/* Opens one record; returns the bytes it took, 0 when there is none to open now. */
-static size_t open_one(struct tlsconn *t, uint8_t *p, size_t n)
-{
-	struct tls_piece piece;
-	struct err e;
-
-	if (tls_open(t->tls, p, n, &piece, &e) < 0) {
-		tls_fail(t, &e);
-		return 0;
-	}
-	if (piece.must_send)
-		reply(t);
-	if (piece.kind == TLS_DATA && piece.n) {
-		t->conn.bytes_in += piece.n;
-		kept_in(&t->in, &t->conn, piece.p, piece.n);
-	} else if (piece.kind == TLS_EOF) {
-		got_eof(t);
-	}
-	return piece.kind == TLS_PART ? 0 : piece.used;
-}
-
 static bool wants_in(const struct tlsconn *t)
 {
 	return t->at == TLS_OPEN && t->below && !t->conn.is_paused && t->conn.user &&
 	       kept_len(&t->in) < CONN_HELD;
 }
 
+/* Plaintext of one or more records, moved together. */
+struct plain {
+	uint8_t *p;
+	size_t n;
+};
+
+static void gather(struct plain *all, const struct tls_piece *piece)
+{
+	if (!all->n)
+		all->p = piece->p;
+	else
+		memmove(all->p + all->n, piece->p, piece->n);
+	all->n += piece->n;
+}
+
+static void show(struct tlsconn *t, const struct plain *all)
+{
+	struct err e;
+
+	t->conn.bytes_in += all->n;
+	if (!all->n || kept_in(&t->in, &t->conn, all->p, all->n, 0) == 0)
+		return;
+	err_set(&e, ERR_LIMIT, "no memory to receive");
+	tls_fail(t, &e);
+}
+
 /*
  * Records are opened where they lie: the bytes shown by the conn below are its own
- * (scratch, or what it kept), nobody else reads them again.
+ * (scratch, or what it kept), nobody else reads them again.  What many records hold is
+ * shown at once: a move within the cache is cheaper than a call for each further on.
  */
 static size_t open_records(struct tlsconn *t, uint8_t *p, size_t n)
 {
-	size_t used = 0, one;
+	struct tls_piece piece = {.kind = TLS_QUIET};
+	struct plain all = {NULL, 0};
+	struct err e = {.code = ERR_NONE};
+	size_t used = 0;
 
-	while (wants_in(t) && used < n) {
-		one = open_one(t, p + used, n - used);
-		if (!one)
+	while (used < n && piece.kind != TLS_EOF) {
+		if (tls_open(t->tls, p + used, n - used, &piece, &e) < 0 ||
+			piece.kind == TLS_PART)
 			break;
-		used += one;
+		used += piece.used;
+		if (piece.must_send)
+			reply(t);
+		if (piece.kind == TLS_DATA && piece.n)
+			gather(&all, &piece);
 	}
+	show(t, &all);
+	if (t->at == TLS_OPEN && e.code != ERR_NONE) {
+		reply(t); /* the alert */
+		tls_fail(t, &e);
+	}
+	if (t->at == TLS_OPEN && piece.kind == TLS_EOF)
+		got_eof(t);
+	return used;
+}
+
+static size_t records_in(struct tlsconn *t, uint8_t *p, size_t n)
+{
+	size_t used = 0;
+
+	if (t->conn.is_eof || t->conn.owes_eof)
+		return n; /* nothing counts behind close_notify */
+	if (wants_in(t))
+		used = open_records(t, p, n);
 	if (t->at == TLS_OPEN && t->below && !wants_in(t))
 		conn_pause(t->below);
 	return used;
@@ -259,7 +299,7 @@ static size_t below_in(struct conn *below, void *arg, const uint8_t *p, size_t n
 	if (t->at == TLS_SHAKING)
 		used = shake(t, p, n);
 	if (t->at == TLS_OPEN)
-		used += open_records(t, (uint8_t *)p + used, n - used);
+		used += records_in(t, (uint8_t *)p + used, n - used);
 	return used;
 }
 
@@ -284,9 +324,9 @@ static void below_room(struct conn *below, void *arg)
 	struct tlsconn *t = arg;
 
 	(void)below;
-	if (!t->was_high || conn_backlog(&t->conn) > CONN_LOW)
+	if (!t->conn.owes_room || conn_backlog(&t->conn) > CONN_LOW)
 		return;
-	t->was_high = false;
+	t->conn.owes_room = false;
 	if (t->conn.user && t->conn.user->on_room)
 		t->conn.user->on_room(&t->conn, t->conn.arg);
 }
@@ -315,7 +355,12 @@ static void below_gone(struct conn *below, void *arg, const struct err *e)
 	t->below = NULL;
 	if (t->at == TLS_SHAKING && why.code == ERR_NONE)
 		err_set(&why, ERR_CLOSED, "closed during the TLS handshake");
-	tls_gone(t, &why);
+	if (why.code == ERR_NONE) {
+		got_eof(t); /* we are gone when the user has seen what came before */
+		ended_both_ways(t);
+	} else {
+		tls_gone(t, &why);
+	}
 }
 
 static const struct conn_user below_user = {.on_open = below_open,
@@ -355,7 +400,8 @@ static void show_again(struct tlsconn *t)
 	if (t->conn.is_paused || t->at != TLS_OPEN || !t->conn.user)
 		return;
 	kept_again(&t->in, &t->conn);
-	if (t->at == TLS_OPEN && t->eof_pending && !t->conn.is_paused && !t->show_kept)
+	if (t->at == TLS_OPEN && t->conn.owes_eof && !t->conn.is_paused &&
+		!t->show_kept)
 		tell_eof(t);
 	if (t->below && wants_in(t))
 		conn_resume(t->below);
@@ -379,10 +425,10 @@ static void tlsconn_read(struct conn *c, bool on)
 {
 	struct tlsconn *t = tls_of(c);
 
-	if (t->at == TLS_DEAD || !t->below)
+	if (t->at == TLS_DEAD)
 		return;
 	if (!on) {
-		if (t->at == TLS_OPEN)
+		if (t->at == TLS_OPEN && t->below)
 			conn_pause(t->below);
 		return;
 	}

@@ -30,9 +30,11 @@ struct kept {
 
 /*
  * Shows `n` new bytes to the user (behind those kept); keeps what it leaves.  The conn
- * may have been left by the user when this returns; its memory is still there.
+ * may have been left by the user when this returns; its memory is still there.  `room`
+ * bytes in front of `p` may be written to: when less is kept than has come, it is put
+ * there, and what came need not be copied.  -1: no memory to keep the rest.
  */
-void kept_in(struct kept *k, struct conn *c, const uint8_t *p, size_t n);
+int kept_in(struct kept *k, struct conn *c, uint8_t *p, size_t n, size_t room);
 /* Shows again what is kept. */
 void kept_again(struct kept *k, struct conn *c);
 static inline size_t kept_len(const struct kept *k)

@@ -1,151 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdlib.h>
+#include <sys/resource.h>
 
-#include "base/clock.h"
+#include "net/ender.h"
+#include "net/peers.h"
 #include "net/pipe.h"
 #include "net/relay.h"
-#include "net/tcp.h"
-#include "t.h"
-
-/*
- * Two peers that send each other a pattern through whatever lies between, and check
- * what comes.  Used over pipes with every cut, over TCP, and through relays.
- */
-struct peer {
-	struct conn *c;
-	size_t to_send, sent, got, want;
-	size_t pause_every;
-	unsigned char next_out, next_in;
-	bool eof, gone, shut;
-	struct err why;
-	struct timer resume;
-};
-
-static struct loop *loop;
-static struct peer peers[2];
-
-static void check_over(void)
-{
-	if (peers[0].gone && peers[1].gone)
-		loop_stop(loop);
-}
-
-static void fill(struct peer *p)
-{
-	unsigned char block[5000];
-
-	while (p->sent < p->to_send && conn_backlog(p->c) <= CONN_HIGH) {
-		size_t n = p->to_send - p->sent;
-
-		n = n < sizeof block ? n : sizeof block;
-		for (size_t i = 0; i < n; i++)
-			block[i] = p->next_out++;
-		p->sent += n;
-		conn_write(p->c, block, n);
-		if (p->gone)
-			return;
-	}
-	if (p->sent == p->to_send && !p->shut) {
-		p->shut = true;
-		conn_shutdown(p->c);
-	}
-}
-
-static size_t peer_in(struct conn *c, void *arg, const uint8_t *b, size_t n)
-{
-	struct peer *p = arg;
-	size_t take = n > 3 ? n - random() % 3 : n;
-
-	for (size_t i = 0; i < take; i++)
-		if (b[i] != p->next_in++)
-			T_FAIL("byte %zu is wrong", p->got + i);
-	if (p->pause_every &&
-		(p->got + take) / p->pause_every > p->got / p->pause_every) {
-		conn_pause(c);
-		timer_set(&p->resume, NS_PER_MS / 4);
-	}
-	p->got += take;
-	if (take < n && !c->is_paused)
-		conn_resume(
-			c); /* to be shown the rest, though nothing may come any more */
-	return take;
-}
-
-static void peer_resume(struct timer *t)
-{
-	struct peer *p = container_of(t, struct peer, resume);
-
-	if (!p->gone)
-		conn_resume(p->c);
-}
-
-static void peer_room(struct conn *c, void *arg)
-{
-	(void)c;
-	fill(arg);
-}
-
-static void peer_eof(struct conn *c, void *arg)
-{
-	struct peer *p = arg;
-
-	(void)c;
-	EQ_INT(p->got, p->want);
-	p->eof = true;
-}
-
-static void peer_gone(struct conn *c, void *arg, const struct err *e)
-{
-	struct peer *p = arg;
-
-	(void)c;
-	p->gone = true;
-	p->why = *e;
-	check_over();
-}
-
-static void peer_open(struct conn *c, void *arg)
-{
-	(void)c;
-	fill(arg);
-}
-
-static const struct conn_user peer_user = {.on_open = peer_open,
-	.on_in = peer_in,
-	.on_room = peer_room,
-	.on_eof = peer_eof,
-	.on_gone = peer_gone};
-
-static void start(int i, struct conn *c, size_t send, size_t want)
-{
-	struct peer *p = &peers[i];
-	size_t pause = p->pause_every;
-
-	*p = (struct peer){.c = c, .to_send = send, .want = want, .pause_every = pause};
-	timer_init(&p->resume, loop, peer_resume);
-	conn_use(c, &peer_user, p);
-	if (c->is_open)
-		fill(p);
-}
-
-static void run_until_over(void)
-{
-	struct err e;
-
-	if (loop_run(loop, &e) < 0)
-		T_FAIL("%s", e.msg);
-	for (int i = 0; i < 2; i++) {
-		if (peers[i].why.code != ERR_NONE)
-			T_FAIL("peer %d: %s", i, peers[i].why.msg);
-		EQ_INT(peers[i].got, peers[i].want);
-		OK(peers[i].eof);
-	}
-	for (int i = 0; i < 3; i++) /* what ended is freed at the turn's end */
-		loop_post(loop, (void (*)(void *))loop_stop, loop),
-			loop_run(loop, NULL);
-	loop_free(loop);
-}
 
 TEST(a_pipe_carries_bytes_however_they_are_cut)
 {
@@ -163,25 +23,6 @@ TEST(a_pipe_carries_bytes_however_they_are_cut)
 }
 
 /* ---- tcp ---- */
-
-static struct conn *accepted;
-static void (*on_accepted)(void);
-static void accept_fd(void *arg, int fd, const struct addr *peer)
-{
-	struct err e;
-
-	(void)arg, (void)peer;
-	accepted = tcp_adopt(loop, fd, NULL, &e);
-	on_accepted();
-}
-
-static struct listener *listen_any(struct err *e)
-{
-	struct addr at = {0};
-
-	ip_parse(SLICE("127.0.0.1"), &at.ip);
-	return listener_new(loop, &at, NULL, accept_fd, NULL, e);
-}
 
 #define BIG (20 * 1024 * 1024)
 
@@ -208,9 +49,7 @@ static void tcp_both_ways(size_t pause_every)
 	EQ_INT(peers[0].got, BIG);
 	EQ_INT(peers[1].got, BIG);
 	EQ_INT(peers[0].why.code, ERR_NONE);
-	loop_post(loop, (void (*)(void *))loop_stop, loop);
-	loop_run(loop, NULL);
-	loop_free(loop);
+	end_loop();
 }
 
 TEST(tcp_carries_twenty_megabytes_both_ways)
@@ -226,21 +65,6 @@ TEST(tcp_waits_for_a_slow_reader)
 static void nothing(void)
 {
 }
-
-static size_t ignore_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
-{
-	(void)c, (void)arg, (void)p;
-	return n;
-}
-
-static void stop_gone(struct conn *c, void *arg, const struct err *e)
-{
-	(void)c;
-	*(struct err *)arg = *e;
-	loop_stop(loop);
-}
-
-static const struct conn_user waiter = {.on_in = ignore_in, .on_gone = stop_gone};
 
 TEST(a_refused_dial_says_where_and_why)
 {
@@ -261,9 +85,7 @@ TEST(a_refused_dial_says_where_and_why)
 	EQ_INT(why.code, ERR_SYS);
 	EQ_INT(why.sys, ECONNREFUSED);
 	OK(strstr(why.msg, "connect 127.0.0.1:") == why.msg);
-	loop_post(loop, (void (*)(void *))loop_stop, loop);
-	loop_run(loop, NULL);
-	loop_free(loop);
+	end_loop();
 }
 
 /* ---- relay ---- */
@@ -319,4 +141,186 @@ TEST(a_reset_on_one_side_of_a_relay_ends_the_other)
 	loop_run(loop, NULL);
 	EQ_INT(why.code, ERR_CLOSED);
 	EQ_INT(code, ERR_CLOSED);
+	end_loop();
+}
+
+/* One that shuts down at once sends its FIN before anybody relays. */
+static size_t wait_for_more(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)c, (void)p;
+	*(size_t *)arg = n;
+	return 0;
+}
+
+static struct conn *relay_to;
+static void eof_starts_relay(struct conn *c, void *arg)
+{
+	EQ_INT(*(size_t *)arg, 5);
+	OK(relay_new(c, relay_to, relay_broken, arg, NULL) != NULL);
+}
+
+static const struct conn_user detector = {
+	.on_in = wait_for_more, .on_eof = eof_starts_relay, .on_gone = stop_gone};
+
+TEST(bytes_and_an_end_that_came_before_the_relay_are_passed_on)
+{
+	struct conn *left[2], *right[2];
+	size_t seen = 0;
+
+	loop = loop_new(NULL);
+	pipe_new(loop, 0, left, NULL);
+	pipe_new(loop, 0, right, NULL);
+	relay_to = right[0];
+	conn_use(left[1], &detector, &seen);
+	start(0, left[0], 5, 0);
+	start(1, right[1], 0, 5);
+	run_until_over();
+	EQ_INT((int)seen, ERR_NONE);
+}
+
+/* ---- ends ---- */
+
+TEST(a_dial_that_nobody_answers_times_out)
+{
+	struct tcp_opts o = {.connect_timeout = 150 * NS_PER_MS};
+	struct sockaddr_storage ss;
+	struct err e, why = {0};
+	struct addr at = {0};
+	socklen_t n;
+	int queue[8], fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	/* a listener whose queue is full drops what comes */
+	ip_parse(SLICE("127.0.0.1"), &at.ip);
+	n = addr_to_sock(&at, &ss);
+	EQ_INT(bind(fd, (struct sockaddr *)&ss, n), 0);
+	EQ_INT(listen(fd, 0), 0);
+	EQ_INT(getsockname(fd, (struct sockaddr *)&ss, &n), 0);
+	addr_from_sock((struct sockaddr *)&ss, &at);
+	for (size_t i = 0; i < countof(queue); i++) {
+		queue[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(queue[i], (struct sockaddr *)&ss, n);
+	}
+	loop = loop_new(NULL);
+	conn_use(tcp_dial(loop, &at, &o, &e), &waiter, &why);
+	loop_run(loop, NULL);
+	EQ_INT(why.code, ERR_TIMEOUT);
+	OK(strstr(why.msg, "connect 127.0.0.1:") == why.msg);
+	end_loop();
+}
+
+static void abort_accepted(void)
+{
+	conn_abort(accepted);
+}
+
+TEST(a_reset_by_the_peer_is_said_to_be_one)
+{
+	struct err e, why = {0};
+	struct listener *ln;
+
+	loop = loop_new(NULL);
+	on_accepted = abort_accepted;
+	ln = listen_any(&e);
+	conn_use(tcp_dial(loop, listener_addr(ln), NULL, &e), &waiter, &why);
+	loop_run(loop, NULL);
+	EQ_INT(why.code, ERR_SYS);
+	EQ_INT(why.sys, ECONNRESET);
+	listener_free(ln);
+	end_loop();
+}
+
+static char sent_by_server[4000000];
+static void send_much_and_finish(void)
+{
+	conn_use(accepted, &waiter, NULL);
+	conn_write(accepted, sent_by_server, sizeof sent_by_server);
+	conn_finish(accepted);
+}
+
+static void end_at_eof(struct conn *c, void *arg)
+{
+	(void)arg;
+	conn_end(c);
+	loop_stop(loop);
+}
+static const struct conn_user counter = {
+	.on_in = count_in, .on_eof = end_at_eof, .on_gone = stop_gone};
+
+static struct conn *held;
+static void resume_held(struct timer *t)
+{
+	(void)t;
+	conn_resume(held);
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+/* The peer has shut its side and reads nothing for a while: no reason to spin. */
+TEST(what_was_written_before_a_finish_leaves_without_haste)
+{
+	struct timer later;
+	struct listener *ln;
+	struct err e, why;
+	uint64_t cpu = cpu_ms();
+
+	loop = loop_new(NULL);
+	on_accepted = send_much_and_finish;
+	ln = listen_any(&e);
+	held = tcp_dial(loop, listener_addr(ln), NULL, &e);
+	conn_use(held, &counter, &why);
+	conn_pause(held);
+	conn_shutdown(held);
+	timer_init(&later, loop, resume_held);
+	timer_set(&later, 400 * NS_PER_MS);
+	loop_run(loop, NULL);
+	EQ_INT(bytes_seen, sizeof sent_by_server);
+	OK(cpu_ms() - cpu < 250);
+	listener_free(ln);
+	end_loop();
+}
+
+/* ---- ends in every callback (net/ender.h) ---- */
+
+static void ender_on_pipe(void)
+{
+	static struct err why;
+	struct conn *ends[2];
+
+	pipe_new(loop, 0, ends, NULL);
+	conn_use(ends[0], &ender, NULL);
+	conn_use(ends[1], &other, &why);
+}
+
+TEST(a_pipe_may_be_ended_in_every_callback)
+{
+	end_everywhere(ender_on_pipe);
+}
+
+static void accepted_other(void)
+{
+	static struct err why;
+
+	conn_use(accepted, &other, &why);
+	other_open(accepted, NULL);
+}
+
+static void ender_on_tcp(void)
+{
+	struct err e;
+
+	on_accepted = accepted_other;
+	ender_listener = listen_any(&e);
+	conn_use(tcp_dial(loop, listener_addr(ender_listener), NULL, &e), &ender, NULL);
+}
+
+TEST(a_tcp_conn_may_be_ended_in_every_callback)
+{
+	end_everywhere(ender_on_tcp);
 }
