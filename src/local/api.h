@@ -19,14 +19,16 @@
 struct local_api;
 
 struct local_api_config {
-	const char *dir;           /* made when absent; mode 0700 */
-	struct addr at;            /* where to listen */
-	const char *service_cidr;  /* NULL: "10.96.0.0/16"; IPv4, /8 to /24 */
-	const char *domain;        /* cluster domain; NULL: "cluster.local" */
+	const char *dir; /* made when absent; mode 0700 */
+	struct addr at;  /* where to listen */
+	/* What the Service default/kubernetes leads to; family 0: the listener's. */
+	struct addr advertise;
+	const char *service_cidr;  /* NULL: "10.96.0.0/16"; IPv4, at most /24 */
+	const char *domain;        /* of the cluster; NULL: "cluster.local" */
 	const struct podio *podio; /* borrowed; NULL: pods have no logs and no exec */
-	struct dns *dns;           /* for webhooks given by name; may be NULL */
-	const char *const *names;  /* more names and addresses for the server's
-				      certificate, NULL-terminated; may be NULL */
+	struct dns *dns; /* for webhooks given by URL; may be NULL without any */
+	/* More names and addresses for the server's certificate; NULL-terminated. */
+	const char *const *names;
 };
 
 struct local_api *local_api_start(
