@@ -21,12 +21,15 @@ int h2_init(struct h2 *h, struct conn *c, bool server,
 	nghttp2_option_set_max_send_header_block_length(opt, max_head + 65536);
 	nghttp2_option_set_max_outbound_ack(opt, 1000);
 	nghttp2_option_set_max_settings(opt, 32);
+	nghttp2_option_set_max_continuations(opt, 16);
+	nghttp2_option_set_stream_reset_rate_limit(opt, 1000, 100);
 	r = server ? nghttp2_session_server_new2(&h->ng, callbacks, owner, opt)
 		   : nghttp2_session_client_new2(&h->ng, callbacks, owner, opt);
 	nghttp2_option_del(opt);
 	if (r != 0)
 		return err_set(e, ERR_LIMIT, "no memory for HTTP/2");
 	h->conn = c;
+	h->loop = c->loop;
 	list_init(&h->streams);
 	list_init(&h->ended);
 	return 0;
@@ -64,13 +67,21 @@ int h2_settings(struct h2 *h, uint32_t max_streams, uint32_t stream_window,
 	return 0;
 }
 
+void h2_lost(struct h2 *h, const struct err *why)
+{
+	h->conn = NULL;
+	if (h->broken.code == ERR_NONE)
+		h->broken = *why;
+	h2_want_send(h);
+}
+
 int h2_recv(struct h2 *h, const uint8_t *p, size_t n)
 {
 	ssize_t r;
 
-	h->receiving = true;
+	h->busy = true;
 	r = nghttp2_session_mem_recv(h->ng, p, n);
-	h->receiving = false;
+	h->busy = false;
 	h2_want_send(h);
 	if (r >= 0)
 		return 0;
@@ -138,7 +149,8 @@ static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
 	conn_write(h->conn, head, 9);
 	if (n == 0)
 		return 0;
-	conn_write(h->conn, buf_slice(&st->out).p, n);
+	if (h->conn)
+		conn_write(h->conn, buf_slice(&st->out).p, n);
 	buf_take(&st->out, n);
 	if (!st->over)
 		st->sent(st, n);
@@ -241,7 +253,7 @@ static void on_ping(struct timer *t)
 
 void h2_keepalive(struct h2 *h, uint64_t every, uint64_t timeout, bool idle)
 {
-	timer_init(&h->ping, h->conn->loop, on_ping);
+	timer_init(&h->ping, h->loop, on_ping);
 	h->ping_every = every;
 	h->ping_timeout = timeout ? timeout : every;
 	h->ping_idle = idle;

@@ -17,12 +17,15 @@
 
 struct h2 {
 	nghttp2_session *ng;
-	struct conn *conn;  /* NULL once it is gone or given back */
+	struct conn
+		*conn; /* NULL once it is gone or given up; on_later() does the rest */
+	struct loop *loop;
 	struct later later; /* the owner's: h2_send(), and what ended */
 	struct timer ping;
 	uint64_t ping_every, ping_timeout;
 	bool ping_idle, pinged;
-	bool receiving, sending;
+	bool busy; /* inside the session, or a conn's callback: not to be freed */
+	bool sending;
 	struct list streams; /* h2_stream */
 	struct list ended;   /* to be freed at the end of the turn */
 	size_t open;
@@ -65,9 +68,10 @@ int h2_recv(struct h2 *h, const uint8_t *p, size_t n);
 void h2_send(struct h2 *h);
 static inline void h2_want_send(struct h2 *h)
 {
-	if (h->conn)
-		loop_later(h->conn->loop, &h->later);
+	loop_later(h->loop, &h->later);
 }
+/* The conn is over; streams are told, and the owner, at the end of the turn. */
+void h2_lost(struct h2 *h, const struct err *why);
 
 void h2_stream_init(struct h2_stream *st, struct h2 *h);
 void h2_stream_fini(struct h2_stream *st);

@@ -10,7 +10,9 @@ struct h2client {
 	struct h2 h2;
 	size_t taken; /* exchanges begun here and not ended */
 	bool closing; /* no more exchanges */
-	bool told_closing, was_full, draining;
+	bool told_closing, was_full;
+	bool told;   /* http_client_end() was called: no callbacks are wanted */
+	bool unsent; /* the conn ended before a byte had left */
 };
 
 #define H2CLIENT_MAGIC 0x42c10001u
@@ -78,41 +80,57 @@ static void fail_all(struct h2client *c, const struct err *e)
 	struct h2_stream *st;
 
 	while ((st = list_first(&c->h2.streams, struct h2_stream, node))) {
-		struct h2cx *cx = (struct h2cx *)st;
 		struct exch *x;
 
 		st->closed = true;
-		x = let_go(cx);
-		if (list_is_empty(&c->h2.ended) || st->node.next == &st->node)
-			list_push(&c->h2.ended, &st->node);
-		if (x)
-			exch_fail(x, e);
+		x = let_go((struct h2cx *)st); /* takes it off the list */
+		if (!x)
+			continue;
+		if (c->unsent)
+			x->touched = false;
+		exch_fail(x, e);
 	}
-	free_ended(c);
 }
 
-static void gone(struct h2client *c, const struct err *e)
+static void free_all(struct h2client *c)
 {
-	struct err why = *e, lost;
-
-	c->base.conn = c->h2.conn = NULL;
-	c->closing = true;
-	lost = why;
-	if (why.code == ERR_NONE)
-		err_set(&lost, ERR_CLOSED, "the server closed the connection");
-	fail_all(c, &lost);
-	c->base.user->on_gone(c->base.arg, &c->base, &why);
+	free_ended(c);
 	h2_fini(&c->h2);
 	c->magic = 0;
 	free(c);
 }
 
+/* The conn is over, and nobody is inside the session. */
+static void gone(struct h2client *c)
+{
+	struct err why = c->h2.broken, lost = why;
+
+	c->closing = true;
+	if (why.code == ERR_NONE)
+		err_set(&lost, ERR_CLOSED, "the server closed the connection");
+	c->h2.busy = true; /* should somebody end it from within */
+	fail_all(c, &lost);
+	if (!c->told)
+		c->base.user->on_gone(c->base.arg, &c->base, &why);
+	free_all(c);
+}
+
+static void lost(struct h2client *c, const struct err *e)
+{
+	c->unsent = c->h2.conn->bytes_out == 0;
+	c->closing = true;
+	c->base.conn = NULL;
+	h2_lost(&c->h2, e);
+}
+
 static void say_closing(struct h2client *c)
 {
 	c->closing = true;
-	if (!c->told_closing && c->base.user->on_closing)
-		c->base.user->on_closing(c->base.arg, &c->base);
+	if (c->told_closing)
+		return;
 	c->told_closing = true;
+	if (!c->told && c->base.user->on_closing)
+		c->base.user->on_closing(c->base.arg, &c->base);
 }
 
 /* ---- responses ---- */
@@ -234,8 +252,6 @@ static void deliver(struct h2cx *cx)
 	st->delivering = false;
 	if (!cx->x || !st->in_ended || buf_len(&st->in) || cx->rsp_ended)
 		return;
-	if (x->at != EXCH_BODY)
-		return; /* a filter holds the head */
 	cx->rsp_ended = true;
 	if (x->req_ended)
 		let_go(cx);
@@ -466,22 +482,22 @@ static size_t h2_open(const struct http_client *base)
 static void on_later(struct later *d)
 {
 	struct h2client *c = container_of(d, struct h2client, h2.later);
-	struct err why;
 	bool over;
 
+	c->h2.busy = true;
 	free_ended(c);
 	h2_send(&c->h2);
 	free_ended(c);
-	if (!c->h2.conn)
-		return;
+	c->h2.busy = false;
 	over = c->closing && c->taken == 0 && c->h2.open == 0;
-	why = c->h2.broken;
-	if (why.code == ERR_NONE && !over) {
+	if (c->h2.conn && c->h2.broken.code == ERR_NONE && !over) {
 		room_again(c);
 		return;
 	}
-	conn_finish(c->base.conn);
-	gone(c, &why);
+	if (c->h2.conn)
+		conn_finish(c->h2.conn);
+	c->base.conn = c->h2.conn = NULL;
+	gone(c);
 }
 
 static size_t h2_in(struct conn *conn, void *arg, const uint8_t *p, size_t n)
@@ -504,14 +520,14 @@ static void h2_eof(struct conn *conn, void *arg)
 {
 	struct err ok = {.code = ERR_NONE};
 
+	lost(cli(arg), &ok);
 	conn_finish(conn);
-	gone(cli(arg), &ok);
 }
 
 static void h2_conn_gone(struct conn *conn, void *arg, const struct err *e)
 {
 	(void)conn;
-	gone(cli(arg), e);
+	lost(cli(arg), e);
 }
 
 static void h2_conn_open(struct conn *conn, void *arg)
@@ -540,13 +556,20 @@ static void h2_end(struct http_client *base)
 	struct err e;
 
 	err_set(&e, ERR_CLOSED, "the connection is being ended");
+	c->told = true;
+	c->closing = true;
+	c->unsent = base->conn && base->conn->bytes_out == 0;
 	if (base->conn)
 		conn_end(base->conn);
-	base->conn = c->h2.conn = NULL;
-	c->closing = true;
+	base->conn = NULL;
+	if (c->h2.busy) {
+		h2_lost(&c->h2, &e);
+		fail_all(c, &e);
+		return;
+	}
+	c->h2.busy = true;
 	fail_all(c, &e);
-	h2_fini(&c->h2);
-	free(c);
+	free_all(c);
 }
 
 static const struct http_client_ops h2_ops = {.has_room = h2_has_room,

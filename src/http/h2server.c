@@ -10,6 +10,7 @@ struct h2server {
 	unsigned magic;
 	struct h2 h2;
 	bool draining, goaway_sent;
+	bool told;          /* http_server_end() was called: on_gone is not wanted */
 	struct timer drain; /* between the notice and the last GOAWAY */
 	struct timer idle;
 };
@@ -46,9 +47,10 @@ static struct h2server *srv(void *p)
 
 static void sx_free(struct h2sx *sx)
 {
+	struct arena a = sx->arena; /* which holds `sx` */
+
 	h2_stream_fini(&sx->st);
-	arena_fini(&sx->arena);
-	free(sx);
+	arena_fini(&a);
 }
 
 /* Freed at the end of the turn, once nghttp2 and the exchange are both done with it. */
@@ -56,6 +58,10 @@ static void sx_ended(struct h2sx *sx)
 {
 	if (!sx->st.closed || !sx->st.over)
 		return;
+	if (!sx->server) { /* it was cancelled before somebody began it */
+		sx_free(sx);
+		return;
+	}
 	list_remove(&sx->st.node);
 	list_push(&sx->server->h2.ended, &sx->st.node);
 	h2_want_send(&sx->server->h2);
@@ -73,7 +79,7 @@ static void sx_cancel(struct h2sx *sx, const struct err *e)
 {
 	if (sx->st.over)
 		return;
-	if (sx->begun && sx->x.at != EXCH_NEW) {
+	if (sx->begun) {
 		exch_cancel(&sx->x, e);
 	} else {
 		sx->st.over = true;
@@ -90,28 +96,54 @@ static void cancel_all(struct h2server *s, const struct err *e)
 		st->closed = true;
 		sx_cancel((struct h2sx *)st, e);
 	}
-	while ((st = list_first(&s->h2.streams, struct h2_stream, node)))
-		sx_free((struct h2sx *)st);
+}
+
+static void free_streams(struct h2server *s)
+{
+	struct h2_stream *st;
+
+	while ((st = list_first(&s->h2.streams, struct h2_stream, node))) {
+		struct h2sx *sx = (struct h2sx *)st;
+
+		list_remove(&st->node);
+		if (st->over)
+			sx_free(sx);
+		else /* ends when somebody begins it */
+			sx->server = NULL;
+	}
 	free_ended(s);
 }
 
-static void gone(struct h2server *s, const struct err *e)
+static void free_all(struct h2server *s)
 {
-	const struct http_server_user *user = s->base.user;
-	void *arg = s->base.arg;
-	struct err why = *e, lost;
-
-	s->base.conn = s->h2.conn = NULL;
-	lost = why;
-	if (why.code == ERR_NONE)
-		err_set(&lost, ERR_CLOSED, "the client has closed");
-	cancel_all(s, &lost);
+	free_streams(s);
 	timer_clear(&s->drain);
 	timer_clear(&s->idle);
 	h2_fini(&s->h2);
 	s->magic = 0;
 	free(s);
-	user->on_gone(arg, &why);
+}
+
+/* The conn is over, and nobody is inside the session. */
+static void gone(struct h2server *s)
+{
+	const struct http_server_user *user = s->base.user;
+	void *arg = s->base.arg;
+	struct err why = s->h2.broken, lost = why;
+	bool told = s->told;
+
+	if (why.code == ERR_NONE)
+		err_set(&lost, ERR_CLOSED, "the client has closed");
+	cancel_all(s, &lost);
+	free_all(s);
+	if (!told)
+		user->on_gone(arg, &why);
+}
+
+static void lost(struct h2server *s, const struct err *e)
+{
+	s->base.conn = NULL;
+	h2_lost(&s->h2, e);
 }
 
 /* ---- responses: the source ---- */
@@ -220,7 +252,7 @@ static void on_over(struct exch *x)
 	struct h2sx *sx = sx_of(x);
 
 	sx->st.over = true;
-	if (x->err.code != ERR_NONE && !sx->st.closed) {
+	if (sx->server && x->err.code != ERR_NONE && !sx->st.closed) {
 		sx->head_due = false;
 		nghttp2_submit_rst_stream(
 			sx->st.h2->ng, NGHTTP2_FLAG_NONE, sx->st.id, reset_code(x));
@@ -245,17 +277,20 @@ static void on_sent(struct h2_stream *st, size_t n)
 
 static struct h2sx *sx_new(struct h2server *s, int32_t id)
 {
-	struct h2sx *sx = calloc(1, sizeof *sx);
+	struct h2sx *sx;
+	struct arena a;
 
+	arena_init(&a, EXCH_ARENA);
+	sx = arena_alloc(&a, sizeof *sx);
 	if (!sx)
 		return NULL;
+	sx->arena = a;
 	h2_stream_init(&sx->st, &s->h2);
 	sx->st.id = id;
 	sx->st.sent = on_sent;
 	sx->server = s;
-	arena_init(&sx->arena, EXCH_ARENA);
 	sx->x.arena = &sx->arena;
-	sx->x.loop = s->base.conn->loop;
+	sx->x.loop = s->h2.loop;
 	sx->x.source = &h2_source;
 	sx->x.conn_ctx = s->base.arg;
 	sx->x.req.version = HTTP_2;
@@ -447,6 +482,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *owner
 	if (frame->hd.type == NGHTTP2_HEADERS) {
 		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 			begin_exchange(s, sx, ended);
+		else if (sx->bad)
+			return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE,
+				frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
 		else
 			sx->st.in_trailers = sx->st.fields;
 	}
@@ -517,19 +555,19 @@ static bool is_finished(const struct h2server *s)
 static void on_later(struct later *d)
 {
 	struct h2server *s = container_of(d, struct h2server, h2.later);
-	struct err why = {.code = ERR_NONE};
 
+	s->h2.busy = true;
 	free_ended(s);
 	submit_heads(s);
 	h2_send(&s->h2);
 	free_ended(s);
-	if (!s->h2.conn)
+	s->h2.busy = false;
+	if (s->h2.conn && s->h2.broken.code == ERR_NONE && !is_finished(s))
 		return;
-	if (s->h2.broken.code == ERR_NONE && !is_finished(s))
-		return;
-	why = s->h2.broken;
-	conn_finish(s->base.conn);
-	gone(s, &why);
+	if (s->h2.conn)
+		conn_finish(s->h2.conn);
+	s->base.conn = s->h2.conn = NULL;
+	gone(s);
 }
 
 static size_t h2_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
@@ -553,13 +591,13 @@ static void h2_eof(struct conn *c, void *arg)
 	struct err ok = {.code = ERR_NONE};
 
 	conn_finish(c);
-	gone(s, &ok);
+	lost(s, &ok);
 }
 
 static void h2_conn_gone(struct conn *c, void *arg, const struct err *e)
 {
 	(void)c;
-	gone(srv(arg), e);
+	lost(srv(arg), e);
 }
 
 static const struct conn_user h2_user = {
@@ -601,13 +639,15 @@ static void h2_end(struct http_server *base)
 	struct err e;
 
 	err_set(&e, ERR_CLOSED, "the server is ending");
-	conn_end(base->conn);
-	base->conn = s->h2.conn = NULL;
+	s->told = true;
+	if (base->conn)
+		conn_end(base->conn);
+	base->conn = NULL;
 	cancel_all(s, &e);
-	timer_clear(&s->drain);
-	timer_clear(&s->idle);
-	h2_fini(&s->h2);
-	free(s);
+	if (s->h2.busy)
+		h2_lost(&s->h2, &e);
+	else
+		free_all(s);
 }
 
 static size_t h2_open(const struct http_server *base)
