@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SYS_REDIRECT_H
+#define SYS_REDIRECT_H
+
+/*
+ * Sends a pod's TCP through its proxy: the rules of proxy-init as one nf_tables table
+ * of our own, for IPv4 and IPv6 (spec ext.md §1).  Doing it again replaces the table in
+ * one step; nothing else of the namespace's rules is touched.
+ */
+#include "sys/nft.h"
+
+#define REDIRECT_TABLE "mesh_init"
+
+struct port_range {
+	uint16_t low, high;
+};
+
+#define REDIRECT_MAX 256 /* of each list */
+
+struct redirect {
+	uint16_t inbound, outbound; /* the proxy's ports */
+	int64_t uid, gid; /* whose traffic is left alone; 0 or less: nobody's */
+	bool ipv6;
+	struct port_range only[REDIRECT_MAX]; /* inbound; none: all */
+	size_t nonly;
+	struct port_range skip_in[REDIRECT_MAX], skip_out[REDIRECT_MAX];
+	size_t nskip_in, nskip_out;
+	struct cidr skip_from[REDIRECT_MAX]; /* inbound, by source */
+	size_t nskip_from;
+};
+
+/* The table, not yet in the kernel.  Returns owned. */
+struct nft *redirect_rules(const struct redirect *r);
+
+/* Into the namespace of the calling thread, read back and compared. */
+int redirect_apply(const struct redirect *r, struct err *e);
+int redirect_remove(struct err *e);
+
+#endif
