@@ -15,7 +15,7 @@
 
 /* ---- files ---- */
 
-int file_read(const char *path, struct buf *out, struct err *e)
+int pki_file_read(const char *path, struct buf *out, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
@@ -71,7 +71,7 @@ static struct key *open_key(const char *path, struct err *e)
 	struct err missing = {0};
 	struct key *k = NULL;
 
-	if (file_read(path, &b, &missing) == 0) {
+	if (pki_file_read(path, &b, &missing) == 0) {
 		k = key_read(buf_slice(&b), e);
 	} else if (missing.code != ERR_MISSING) {
 		if (e)
@@ -109,7 +109,7 @@ static int open_ca(struct pki *p, const char *path, struct err *e)
 	struct buf b = BUF_INIT;
 	struct err why = {0};
 
-	if (file_read(path, &b, &why) < 0) {
+	if (pki_file_read(path, &b, &why) < 0) {
 		if (why.code != ERR_MISSING) {
 			if (e)
 				*e = why;

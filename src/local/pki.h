@@ -30,7 +30,7 @@ int pki_kubeconfig(
 	const struct pki *p, const char *path, const char *server, struct err *e);
 
 /* A whole file, zero-terminated; ERR_MISSING when it is not there. */
-int file_read(const char *path, struct buf *out, struct err *e);
+int pki_file_read(const char *path, struct buf *out, struct err *e);
 /* Written beside and renamed. */
 int file_write(const char *path, struct slice text, unsigned mode, struct err *e);
 
