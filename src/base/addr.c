@@ -22,7 +22,7 @@ bool ip_parse(struct slice s, struct ip *out)
 	char text[64];
 	uint8_t six[16];
 
-	if (s.n == 0 || s.n >= sizeof text)
+	if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n))
 		return false;
 	memcpy(text, s.p, s.n);
 	text[s.n] = '\0';

@@ -144,11 +144,56 @@ static int json_char(struct buf *b, unsigned char c)
 	return buf_char(b, (char)c);
 }
 
+/* How long the UTF-8 character at p is; 0 when it is none (RFC 3629 §4). */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+	static const struct {
+		unsigned char from, to, second_from, second_to;
+		size_t length;
+	} rows[] = {
+		{0x00, 0x7f, 0, 0, 1},
+		{0xc2, 0xdf, 0x80, 0xbf, 2},
+		{0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3},
+		{0xed, 0xed, 0x80, 0x9f, 3},
+		{0xee, 0xef, 0x80, 0xbf, 3},
+		{0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4},
+		{0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+	size_t i = 0, len;
+
+	while (i < sizeof rows / sizeof *rows && p[0] > rows[i].to)
+		i++;
+	if (i == sizeof rows / sizeof *rows || p[0] < rows[i].from)
+		return 0;
+	len = rows[i].length;
+	if (len > n ||
+		(len > 1 && (p[1] < rows[i].second_from || p[1] > rows[i].second_to)))
+		return 0;
+	for (size_t k = 2; k < len; k++)
+		if ((p[k] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
 int buf_json(struct buf *b, struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (json_char(b, (unsigned char)s.p[i]) < 0)
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t len;
+	int bad;
+
+	for (size_t i = 0; i < s.n; i += len ? len : 1) {
+		len = utf8_length(p + i, s.n - i);
+		if (len == 0)
+			bad = buf_text(b, "\\ufffd");
+		else if (len == 1)
+			bad = json_char(b, p[i]);
+		else
+			bad = buf_add(b, p + i, len);
+		if (bad < 0)
 			return -1;
+	}
 	return 0;
 }
 

@@ -54,18 +54,19 @@ static bool digits(struct slice *s, size_t n, int *out)
 
 static bool literal(struct slice *s, char c)
 {
-	if (s->n == 0 || (s->p[0] | 32) != (c | 32))
+	if (s->n == 0 || s->p[0] != c)
 		return false;
 	s->p++;
 	s->n--;
 	return true;
 }
 
+/* ".5"; nothing at all is 0, a dot alone is not a fraction and stays. */
 static uint64_t fraction(struct slice *s)
 {
 	uint64_t ns = 0, unit = NS_PER_S / 10;
 
-	if (!literal(s, '.'))
+	if (s->n < 2 || s->p[1] < '0' || s->p[1] > '9' || !literal(s, '.'))
 		return 0;
 	while (s->n && s->p[0] >= '0' && s->p[0] <= '9') {
 		ns += (uint64_t)(s->p[0] - '0') * unit;
@@ -81,43 +82,62 @@ static bool offset(struct slice *s, int *seconds)
 	int sign, h, m;
 
 	*seconds = 0;
-	if (literal(s, 'Z'))
+	if (literal(s, 'Z') || literal(s, 'z'))
 		return s->n == 0;
 	if (s->n == 0 || (s->p[0] != '+' && s->p[0] != '-'))
 		return false;
 	sign = s->p[0] == '-' ? -1 : 1;
 	s->p++;
 	s->n--;
-	if (!digits(s, 2, &h) || !literal(s, ':') || !digits(s, 2, &m) || s->n)
+	if (!digits(s, 2, &h) || !literal(s, ':') || !digits(s, 2, &m) || s->n ||
+		h > 23 || m > 59)
 		return false;
 	*seconds = sign * (h * 3600 + m * 60);
 	return true;
 }
 
+static bool letter_t(struct slice *s)
+{
+	return literal(s, 'T') || literal(s, 't');
+}
+
+/* A day that the calendar has; a leap second is the next minute's first. */
+static bool is_time(const struct tm *tm)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	int year = tm->tm_year + 1900;
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	if (year < 1970 || tm->tm_mon < 0 || tm->tm_mon > 11 || tm->tm_mday < 1)
+		return false;
+	return tm->tm_mday <= days[tm->tm_mon] + (tm->tm_mon == 1 && leap) &&
+	       tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= 60;
+}
+
 bool clock_parse(struct slice text, uint64_t *wall_ns)
 {
 	struct tm tm = {0};
-	uint64_t ns;
+	uint64_t ns, whole;
 	int year, month, off;
 	time_t s;
 
 	if (!digits(&text, 4, &year) || !literal(&text, '-') ||
 		!digits(&text, 2, &month) || !literal(&text, '-') ||
-		!digits(&text, 2, &tm.tm_mday) || !literal(&text, 'T') ||
+		!digits(&text, 2, &tm.tm_mday) || !letter_t(&text) ||
 		!digits(&text, 2, &tm.tm_hour) || !literal(&text, ':') ||
 		!digits(&text, 2, &tm.tm_min) || !literal(&text, ':') ||
 		!digits(&text, 2, &tm.tm_sec))
 		return false;
 	ns = fraction(&text);
-	if (!offset(&text, &off) || month < 1 || month > 12 || year < 1970)
-		return false;
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
+	if (!offset(&text, &off) || !is_time(&tm))
+		return false;
 	s = timegm(&tm) - off;
 	if (s < 0)
 		return false;
-	*wall_ns = (uint64_t)s * NS_PER_S + ns;
-	return true;
+	return !__builtin_mul_overflow((uint64_t)s, NS_PER_S, &whole) &&
+	       !__builtin_add_overflow(whole, ns, wall_ns);
 }
 
 static const struct unit {

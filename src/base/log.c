@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "base/obj.h"
 
 #define FILTER_MAX 16
-#define LINE_MAX_  4096
+#define VALUE_MAX  ((size_t)1024) /* bytes shown of one */
 
 struct filter_entry {
 	char floor[32];
@@ -56,8 +57,15 @@ static bool means_all(struct slice floor)
 	return slice_is(floor, "linkerd") || slice_is(floor, "mesh");
 }
 
+/* `of_all`: what every floor of ours does; `bare`: what applies when that is not said.
+ */
+struct defaults {
+	enum log_level bare, of_all;
+	bool all_said;
+};
+
 static int entry_parse(struct slice part, struct filter_entry *v, size_t *n,
-	enum log_level *fallback, struct err *e)
+	struct defaults *d, struct err *e)
 {
 	struct slice floor = SLICE_NONE, level = part;
 	enum log_level lv;
@@ -72,8 +80,13 @@ static int entry_parse(struct slice part, struct filter_entry *v, size_t *n,
 			"debug, "
 			"trace)",
 			SLICE_FMT(level));
-	if (!floor.n || means_all(floor)) {
-		*fallback = lv;
+	if (means_all(floor)) {
+		d->of_all = lv;
+		d->all_said = true;
+		return 0;
+	}
+	if (!floor.n) {
+		d->bare = lv;
 		return 0;
 	}
 	if (*n == FILTER_MAX || floor.n >= sizeof v->floor)
@@ -88,16 +101,17 @@ static int entry_parse(struct slice part, struct filter_entry *v, size_t *n,
 int log_filter_set(struct slice text, struct err *e)
 {
 	struct filter_entry v[FILTER_MAX] = {0};
-	enum log_level fallback = LOG_INFO, most;
+	struct defaults d = {.bare = LOG_INFO};
+	enum log_level fallback, most;
 	struct slice part;
 	size_t n = 0;
 
 	while (slice_cut(&text, ',', &part)) {
 		part = slice_trim(part);
-		if (part.n && entry_parse(part, v, &n, &fallback, e) < 0)
+		if (part.n && entry_parse(part, v, &n, &d, e) < 0)
 			return -1;
 	}
-	most = fallback;
+	most = fallback = d.all_said ? d.of_all : d.bare;
 	for (size_t i = 0; i < n; i++)
 		most = v[i].level > most ? v[i].level : most;
 	pthread_mutex_lock(&log_state.lock);
@@ -151,6 +165,14 @@ void log_to(int fd)
 
 /* ---- a line ---- */
 
+static struct slice shown(const struct log_key *k)
+{
+	struct slice s = k->str;
+
+	s.n = s.n < VALUE_MAX ? s.n : VALUE_MAX;
+	return s;
+}
+
 static bool needs_quotes(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -166,11 +188,11 @@ static void plain_value(struct buf *b, const struct log_key *k)
 		return;
 	}
 	if (!needs_quotes(k->str)) {
-		buf_adds(b, k->str);
+		buf_adds(b, shown(k));
 		return;
 	}
 	buf_char(b, '"');
-	buf_json(b, k->str);
+	buf_json(b, shown(k));
 	buf_char(b, '"');
 }
 
@@ -198,7 +220,7 @@ static void json(struct buf *b, enum log_level lv, const char *floor, const char
 			continue;
 		}
 		buf_char(b, '"');
-		buf_json(b, keys->str);
+		buf_json(b, shown(keys));
 		buf_char(b, '"');
 	}
 }
@@ -219,32 +241,39 @@ static bool repeats(struct slice rest, uint64_t now, unsigned *count)
 	return false;
 }
 
+/* A full pipe would make the write wait: then the line is lost instead. */
+static void write_line(struct slice line)
+{
+	struct pollfd p = {.fd = log_state.fd, .events = POLLOUT};
+
+	if (poll(&p, 1, 0) > 0 && p.revents == POLLOUT &&
+		write(log_state.fd, line.p, line.n) < 0)
+		return; /* nobody to tell */
+}
+
 static void put(struct slice rest, unsigned repeated)
 {
-	char ts[CLOCK_TEXT], line[LINE_MAX_ + 128];
-	int n;
+	struct buf b = BUF_INIT;
+	char ts[CLOCK_TEXT];
 
 	clock_rfc3339(clock_wall(), true, ts);
-	if (log_state.json)
-		n = snprintf(line, sizeof line, "{\"timestamp\":\"%s\"%.*s", ts,
-			SLICE_FMT(rest));
-	else
-		n = snprintf(line, sizeof line, "[%s]%.*s", ts, SLICE_FMT(rest));
+	buf_printf(&b, log_state.json ? "{\"timestamp\":\"%s\"" : "[%s]", ts);
+	buf_adds(&b, rest);
 	if (repeated)
-		n += snprintf(line + n, sizeof line - (size_t)n,
+		buf_printf(&b,
 			log_state.json ? ",\"previous_repeated\":%u"
 				       : " previous_repeated=%u",
 			repeated);
-	n += snprintf(line + n, sizeof line - (size_t)n, log_state.json ? "}\n" : "\n");
-	/* a log that cannot be written is dropped: nothing here may wait for it */
-	if (write(log_state.fd, line, (size_t)n) < 0)
-		return;
+	buf_text(&b, log_state.json ? "}\n" : "\n");
+	if (!b.failed)
+		write_line(buf_slice(&b));
+	buf_fini(&b);
 }
 
 void log_line(enum log_level lv, const char *floor, const char *event,
 	const struct log_key *keys)
 {
-	struct buf b = BUF_LIMIT(LINE_MAX_);
+	struct buf b = BUF_INIT;
 	unsigned repeated = 0;
 	struct slice rest;
 

@@ -10,11 +10,12 @@
  * gives  [ts] WARN proxy: connect failed addr=10.0.0.1:80 error="refused"   or JSON.
  * Thread-safe; a line is one write(2) to stderr (or log_to()).  A line that repeats
  * within a second is counted, and the count is printed with the next one
- *("repeated=9"). A log that cannot be written (disk full, closed pipe) is dropped,
- *never waited for.
+ * (previous_repeated=9).  Values are cut after 1 KB.  A log that cannot be written
+ *(full or closed pipe, full disk) loses lines; nothing waits for it.
  *
  * The filter is Linkerd's: "warn,linkerd=info,proxy=debug" (a bare level is the
- *default; target=level sets one floor; `linkerd` and `mesh` mean every floor of ours).
+ *default; target=level sets one floor; `linkerd` and `mesh` mean every floor of ours,
+ *in front of the default).
  */
 #include <stdint.h>
 

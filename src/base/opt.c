@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/opt.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -31,9 +32,11 @@ static void complain(struct reading *r, const char *fmt, ...)
 static int store_int(const struct opt *o, void *field, const char *text, struct err *e)
 {
 	char *end;
-	long long v = strtoll(text, &end, 10);
+	long long v;
 
-	if (!*text || *end)
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	if (!*text || *end || errno)
 		return err_set(e, ERR_SYNTAX, "\"%s\" is not a whole number", text);
 	if ((o->min || o->max) && (v < o->min || v > o->max))
 		return err_set(e, ERR_LIMIT, "%s is not between %lld and %lld", text,

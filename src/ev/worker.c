@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ev/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -59,7 +60,8 @@ int worker_start(struct worker *w, unsigned index,
 	w->loop = loop_new(e);
 	if (!w->loop)
 		return -1;
-	if (pthread_create(&w->thread, NULL, worker_main, &s) != 0) {
+	errno = pthread_create(&w->thread, NULL, worker_main, &s);
+	if (errno) {
 		loop_free(w->loop);
 		return err_sys(e, "start worker %u", index);
 	}

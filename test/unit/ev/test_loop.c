@@ -2,9 +2,12 @@
 #include "ev/loop.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "ev/worker.h"
 #include "t.h"
 
 static struct loop *loop;
@@ -161,4 +164,190 @@ TEST(a_watch_sees_each_byte)
 	run();
 	EQ_STR(order, "xyz");
 	loop_free(loop);
+}
+
+/* ---- many timers, moved and cleared as they come ---- */
+
+#define TIMERS 400
+static struct timer many[TIMERS];
+static uint64_t last_due;
+static size_t nfired;
+
+static void on_many(struct timer *t)
+{
+	size_t i = (size_t)random() % TIMERS;
+
+	OK(t->when >= last_due && t->when <= loop_now(loop));
+	OK(!timer_is_set(t));
+	last_due = t->when;
+	nfired++;
+	if (random() % 2)
+		timer_clear(&many[i]);
+	else if (timer_is_set(&many[i]))
+		timer_set(&many[i], (uint64_t)random() % (20 * NS_PER_MS));
+	for (i = 0; i < TIMERS && !timer_is_set(&many[i]); i++)
+		;
+	if (i == TIMERS)
+		loop_stop(loop);
+}
+
+TEST(any_number_of_timers_fires_in_order)
+{
+	loop = loop_new(NULL);
+	srandom(3);
+	for (size_t i = 0; i < TIMERS; i++) {
+		timer_init(&many[i], loop, on_many);
+		timer_set(&many[i], (uint64_t)random() % (40 * NS_PER_MS));
+	}
+	run();
+	OK(nfired > TIMERS / 3);
+	loop_free(loop);
+}
+
+static void again_at_once(struct timer *t)
+{
+	if (++seen < 100000)
+		timer_set(t, 0);
+}
+
+TEST(a_timer_that_sets_itself_to_nothing_leaves_room_for_events)
+{
+	loop = loop_new(NULL);
+	EQ_INT(pipe(fds), 0);
+	watch_init(&w, loop, fds[0], on_readable);
+	EQ_INT(watch_set(&w, WATCH_IN), 0);
+	EQ_INT(write(fds[1], "z", 1), 1);
+	timer_init(&a, loop, again_at_once);
+	timer_set(&a, 0);
+	run();
+	EQ_STR(order, "z");
+	OK(seen < 1000);
+	timer_clear(&a);
+	loop_free(loop);
+}
+
+static void again_later(struct later *d)
+{
+	seen++;
+	loop_later(loop, d);
+}
+
+TEST(what_is_put_off_for_ever_leaves_room_for_events)
+{
+	loop = loop_new(NULL);
+	EQ_INT(pipe(fds), 0);
+	watch_init(&w, loop, fds[0], on_readable);
+	EQ_INT(watch_set(&w, WATCH_IN), 0);
+	EQ_INT(write(fds[1], "z", 1), 1);
+	later_init(&d1, again_later);
+	loop_later(loop, &d1);
+	run();
+	EQ_STR(order, "z");
+	later_clear(&d1);
+	loop_free(loop);
+}
+
+/* ---- a watch may go in any callback ---- */
+
+static struct watch other;
+static void end_both(struct watch *watch, int what)
+{
+	(void)watch, (void)what;
+	note('x');
+	watch_end(&w);
+	watch_end(&other);
+	loop_stop(loop);
+}
+
+TEST(a_watch_that_was_ended_is_not_called_any_more)
+{
+	int more[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(pipe(fds), 0);
+	EQ_INT(pipe(more), 0);
+	watch_init(&w, loop, fds[0], end_both);
+	watch_init(&other, loop, more[0], end_both);
+	watch_set(&w, WATCH_IN);
+	watch_set(&other, WATCH_IN);
+	EQ_INT(write(fds[1], "x", 1), 1);
+	EQ_INT(write(more[1], "x", 1), 1);
+	run(); /* both are ready in the same turn */
+	EQ_STR(order, "x");
+	loop_free(loop);
+}
+
+TEST(a_descriptor_that_is_opened_again_is_watched_again)
+{
+	int was;
+
+	loop = loop_new(NULL);
+	for (int i = 0; i < 3; i++) {
+		EQ_INT(pipe(fds), 0);
+		if (i > 0)
+			EQ_INT(fds[0], was);
+		was = fds[0];
+		watch_init(&w, loop, fds[0], on_readable);
+		watch_set(&w, WATCH_IN);
+		EQ_INT(write(fds[1], "z", 1), 1);
+		run();
+		close(fds[0]);
+		close(fds[1]);
+	}
+	EQ_STR(order, "zzz");
+	loop_free(loop);
+}
+
+/* ---- signals, workers ---- */
+
+static void on_sig(void *arg, int signo)
+{
+	(void)arg;
+	EQ_INT(signo, SIGUSR1);
+	note('s');
+	loop_stop(loop);
+}
+
+TEST(a_signal_comes_in_the_loop)
+{
+	struct err e;
+
+	loop = loop_new(NULL);
+	EQ_INT(loop_on_signal(loop, SIGUSR1, on_sig, NULL, &e), 0);
+	EQ_INT(raise(SIGUSR1), 0);
+	EQ_STR(order, "");
+	run();
+	EQ_STR(order, "s");
+	loop_free(loop);
+}
+
+static int worker_init(struct worker *k, struct err *e)
+{
+	if (k->index == 7)
+		return err_set(e, ERR_BUSY, "seven");
+	*(int *)k->state = 1;
+	return 0;
+}
+
+static void in_worker(void *arg)
+{
+	struct worker *k = arg;
+
+	OK(pthread_equal(pthread_self(), k->thread));
+	*(int *)k->state = 2;
+}
+
+TEST(a_worker_runs_what_is_posted_and_stops)
+{
+	struct worker k = {0};
+	struct err e;
+	int state = 0;
+
+	EQ_INT(worker_start(&k, 1, worker_init, &state, &e), 0);
+	EQ_INT(state, 1);
+	EQ_INT(loop_post(k.loop, in_worker, &k), 0);
+	worker_stop(&k);
+	EQ_INT(state, 2);
+	EQ_INT(worker_start(&k, 7, worker_init, &state, &e), -1);
+	EQ_STR(e.msg, "seven");
 }
