@@ -351,6 +351,11 @@ void local_api_stop(struct local_api *a)
 	free(a);
 }
 
+void local_api_podio(struct local_api *a, const struct podio *io)
+{
+	a->podio = io;
+}
+
 struct store *local_api_store(struct local_api *a)
 {
 	return a->store;

@@ -23,9 +23,8 @@ struct local_api_config {
 	struct addr at;  /* where to listen */
 	/* What the Service default/kubernetes leads to; family 0: the listener's. */
 	struct addr advertise;
-	const char *service_cidr;  /* NULL: "10.96.0.0/16"; IPv4, at most /24 */
-	const char *domain;        /* of the cluster; NULL: "cluster.local" */
-	const struct podio *podio; /* borrowed; NULL: pods have no logs and no exec */
+	const char *service_cidr; /* NULL: "10.96.0.0/16"; IPv4, at most /24 */
+	const char *domain;       /* of the cluster; NULL: "cluster.local" */
 	struct dns *dns; /* for webhooks given by URL; may be NULL without any */
 	/* More names and addresses for the server's certificate; NULL-terminated. */
 	const char *const *names;
@@ -34,6 +33,9 @@ struct local_api_config {
 struct local_api *local_api_start(
 	struct loop *l, const struct local_api_config *cfg, struct err *e);
 void local_api_stop(struct local_api *a); /* state stays on disk */
+
+/* Who answers for logs and exec; borrowed.  Before: 501. */
+void local_api_podio(struct local_api *a, const struct podio *io);
 
 struct store *local_api_store(struct local_api *a);
 const struct addr *local_api_addr(const struct local_api *a);

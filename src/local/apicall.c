@@ -190,7 +190,7 @@ static void watch(struct api_call *ac)
 /* The target's texts lie in the call's arena, with this api_call. */
 static void ask_kubelet(struct api_call *ac)
 {
-	const struct podio *io = ac->api->cfg.podio;
+	const struct podio *io = ac->api->podio;
 	void (*hook)(void *arg, struct call *c, const struct podio_target *t) = NULL;
 
 	if (io)

@@ -14,6 +14,7 @@ struct local_api {
 	struct local_api_config cfg;
 	struct loop *loop;
 	struct pki pki;
+	const struct podio *podio;
 	struct rest rest;
 	struct store *store;
 	struct kinds *kinds;

@@ -76,7 +76,8 @@ struct json *table_new(const struct kind *k, const struct json *crd, bool with_c
 	json_set(t, "rows", json_list());
 	if (!with_columns)
 		return t;
-	add_column(list, "Name", "string", false, "Name of the object");
+	if (!own->nameless)
+		add_column(list, "Name", "string", false, "Name of the object");
 	if (json_first(custom)) {
 		json_each(c, custom)
 		{
@@ -171,7 +172,8 @@ void table_add(struct json *table, const struct kind *k, const struct json *crd,
 	const struct json *custom = printer_columns(k, crd);
 	struct buf b = BUF_INIT;
 
-	json_push(cells, json_string(meta_name(obj)));
+	if (!columns_of(k)->nameless)
+		json_push(cells, json_string(meta_name(obj)));
 	json_each(c, custom)
 	{
 		custom_cell(obj, c, now, cells);

@@ -20,6 +20,7 @@ struct columns {
 	const char *res;
 	size_t n;
 	const struct column *v;
+	bool nameless; /* it does not begin with the name */
 };
 /* NAME and AGE for kinds that have no own. */
 const struct columns *columns_of(const struct kind *k);

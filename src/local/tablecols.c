@@ -533,6 +533,7 @@ static const struct column events[] = {
 	{"Reason", .path = "reason"},
 	{"Object", .cell = event_object},
 	{"Message", .path = "message"},
+	{"Name", .wide = true, .path = "metadata.name"},
 };
 
 static const struct column leases[] = {
@@ -562,32 +563,32 @@ static const struct column crds[] = {{"Created At", .cell = created_at}};
 static const struct column plain[] = {{"Age", .cell = age}};
 
 static const struct columns all[] = {
-	{"pods", countof(pods), pods},
-	{"deployments.apps", countof(deployments), deployments},
-	{"replicasets.apps", countof(replicasets), replicasets},
-	{"replicationcontrollers", countof(replicasets), replicasets},
-	{"statefulsets.apps", countof(statefulsets), statefulsets},
-	{"jobs.batch", countof(jobs), jobs},
-	{"services", countof(services), services},
-	{"endpointslices.discovery.k8s.io", countof(slices), slices},
-	{"endpoints", countof(endpoints), endpoints},
-	{"nodes", countof(nodes), nodes},
-	{"namespaces", countof(namespaces), namespaces},
-	{"configmaps", countof(configmaps), configmaps},
-	{"secrets", countof(secrets), secrets},
-	{"serviceaccounts", countof(accounts), accounts},
-	{"events", countof(events), events},
-	{"leases.coordination.k8s.io", countof(leases), leases},
+	{"pods", countof(pods), pods, false},
+	{"deployments.apps", countof(deployments), deployments, false},
+	{"replicasets.apps", countof(replicasets), replicasets, false},
+	{"replicationcontrollers", countof(replicasets), replicasets, false},
+	{"statefulsets.apps", countof(statefulsets), statefulsets, false},
+	{"jobs.batch", countof(jobs), jobs, false},
+	{"services", countof(services), services, false},
+	{"endpointslices.discovery.k8s.io", countof(slices), slices, false},
+	{"endpoints", countof(endpoints), endpoints, false},
+	{"nodes", countof(nodes), nodes, false},
+	{"namespaces", countof(namespaces), namespaces, false},
+	{"configmaps", countof(configmaps), configmaps, false},
+	{"secrets", countof(secrets), secrets, false},
+	{"serviceaccounts", countof(accounts), accounts, false},
+	{"events", countof(events), events, true},
+	{"leases.coordination.k8s.io", countof(leases), leases, false},
 	{"mutatingwebhookconfigurations.admissionregistration.k8s.io", countof(hooks),
-		hooks},
+		hooks, false},
 	{"validatingwebhookconfigurations.admissionregistration.k8s.io", countof(hooks),
-		hooks},
-	{"customresourcedefinitions.apiextensions.k8s.io", countof(crds), crds},
+		hooks, false},
+	{"customresourcedefinitions.apiextensions.k8s.io", countof(crds), crds, false},
 };
 
 const struct columns *columns_of(const struct kind *k)
 {
-	static const struct columns other = {"", countof(plain), plain};
+	static const struct columns other = {"", countof(plain), plain, false};
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (strcmp(all[i].res, k->res) == 0)
