@@ -254,7 +254,11 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	wake_up(w->loop);
-	w->fn(w, (what & EV_READ ? WATCH_IN : 0) | (what & EV_WRITE ? WATCH_OUT : 0));
+	if (w->armed == WATCH_HUP)
+		w->fn(w, WATCH_HUP);
+	else
+		w->fn(w, (what & EV_READ ? WATCH_IN : 0) |
+				 (what & EV_WRITE ? WATCH_OUT : 0));
 }
 
 void watch_init(
@@ -263,9 +267,18 @@ void watch_init(
 	*w = (struct watch){.loop = l, .fn = fn, .fd = fd};
 }
 
+/* epoll tells of errors always; libevent passes them on only to who waits for
+ * something: writing, which is told of once where readiness is edge-triggered. */
+static short events_of(int what)
+{
+	if (what == WATCH_HUP)
+		return EV_PERSIST | EV_WRITE | EV_ET;
+	return (short)(EV_PERSIST | (what & WATCH_IN ? EV_READ : 0) |
+		       (what & WATCH_OUT ? EV_WRITE : 0));
+}
+
 int watch_set(struct watch *w, int what)
 {
-	short ev = EV_PERSIST;
 
 	if (what == w->armed)
 		return 0;
@@ -279,8 +292,8 @@ int watch_set(struct watch *w, int what)
 	w->armed = what;
 	if (!what)
 		return 0;
-	ev |= (what & WATCH_IN ? EV_READ : 0) | (what & WATCH_OUT ? EV_WRITE : 0);
-	if (event_assign(w->event, w->loop->base, w->fd, ev, on_event, w) < 0)
+	if (event_assign(w->event, w->loop->base, w->fd, events_of(what), on_event, w) <
+		0)
 		return -1;
 	return event_add(w->event, NULL);
 }

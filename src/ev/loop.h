@@ -30,7 +30,12 @@ void loop_stop(struct loop *l);              /* from any thread */
 uint64_t loop_now(const struct loop *l);
 
 /* ---- file descriptors: level-triggered, persistent until changed ---- */
-enum { WATCH_IN = 1, WATCH_OUT = 2 };
+enum {
+	WATCH_IN = 1,
+	WATCH_OUT = 2,
+	WATCH_HUP = 4, /* alone: something may have happened to the connection (a
+			  reset); also called now and then for nothing */
+};
 
 struct watch {
 	struct loop *loop;

@@ -93,12 +93,15 @@ static bool wants_in(const struct tcp *t)
 
 static void rewatch(struct tcp *t)
 {
+	int what = wants_in(t) ? WATCH_IN : 0;
+
 	if (t->at == TCP_DEAD)
 		return;
-	if (watch_set(&t->watch,
-		    (wants_in(t) ? WATCH_IN : 0) |
-			    (t->blocked || t->at == TCP_CONNECTING ? WATCH_OUT : 0)) <
-		0)
+	if (t->blocked || t->at == TCP_CONNECTING)
+		what |= WATCH_OUT;
+	if (!what && (t->conn.is_eof || t->conn.owes_eof))
+		what = WATCH_HUP; /* nothing will be read that could tell of a reset */
+	if (watch_set(&t->watch, what) < 0)
 		gone_errno(t, "watch");
 }
 
@@ -292,15 +295,18 @@ static void local_addr(struct tcp *t)
 		addr_from_sock((struct sockaddr *)&ss, &t->conn.local);
 }
 
-static void connected(struct tcp *t)
+static int socket_error(const struct tcp *t)
 {
 	int sys = 0;
 	socklen_t n = sizeof sys;
 
-	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &sys, &n) < 0)
-		sys = errno;
-	if (sys) {
-		errno = sys;
+	return getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &sys, &n) < 0 ? errno : sys;
+}
+
+static void connected(struct tcp *t)
+{
+	errno = socket_error(t);
+	if (errno) {
 		gone_errno(t, "connect");
 		return;
 	}
@@ -314,6 +320,12 @@ static void on_watch(struct watch *w, int what)
 
 	if (t->at == TCP_CONNECTING) {
 		connected(t);
+		return;
+	}
+	if (what & WATCH_HUP) {
+		errno = socket_error(t);
+		if (errno)
+			gone_errno(t, "read from");
 		return;
 	}
 	if (what & WATCH_OUT) {

@@ -229,6 +229,52 @@ TEST(a_reset_by_the_peer_is_said_to_be_one)
 	end_loop();
 }
 
+static int raw;
+static void reset_raw(struct timer *t)
+{
+	const struct linger hard = {.l_onoff = 1};
+
+	(void)t;
+	setsockopt(raw, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	close(raw);
+}
+
+static struct timer reset_timer;
+static void reset_soon(struct conn *c, void *arg)
+{
+	(void)c, (void)arg;
+	timer_init(&reset_timer, loop, reset_raw);
+	timer_set(&reset_timer, 50 * NS_PER_MS);
+}
+static const struct conn_user half = {
+	.on_in = ignore_in, .on_eof = reset_soon, .on_gone = stop_gone};
+
+static struct err half_why;
+static void use_half(void)
+{
+	conn_use(accepted, &half, &half_why);
+}
+
+TEST(a_reset_is_seen_though_the_peer_had_shut_its_side)
+{
+	struct sockaddr_storage ss;
+	struct listener *ln;
+	socklen_t n;
+	struct err e;
+
+	loop = loop_new(NULL);
+	on_accepted = use_half;
+	ln = listen_any(&e);
+	n = addr_to_sock(listener_addr(ln), &ss);
+	raw = socket(AF_INET, SOCK_STREAM, 0);
+	EQ_INT(connect(raw, (struct sockaddr *)&ss, n), 0);
+	shutdown(raw, SHUT_WR);
+	loop_run(loop, NULL);
+	OK(half_why.sys == EPIPE || half_why.sys == ECONNRESET); /* Linux says EPIPE */
+	listener_free(ln);
+	end_loop();
+}
+
 static char sent_by_server[4000000];
 static void send_much_and_finish(void)
 {
