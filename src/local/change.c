@@ -6,6 +6,7 @@
 #include "local/defaults.h"
 #include "local/meta.h"
 #include "local/status.h"
+#include "local/storeint.h"
 #include "local/valid.h"
 
 void change_fini(struct change *c)
@@ -253,27 +254,33 @@ static struct json *store_it(struct change *c)
 	return NULL;
 }
 
+/* A creation in a store that nobody sees. */
+static struct json *pretend_create(struct change *c)
+{
+	struct store_config cfg = {.history = 1};
+	const struct change_env *env = c->env;
+	struct change_env other = *env;
+	struct json *bad;
+
+	if (store_find(env->store, c->kind->res, meta_ns(c->obj), meta_name(c->obj)))
+		return status_of_store(STORE_EXISTS, c->kind, meta_name(c->obj), NULL);
+	other.store = store_new(&cfg, NULL);
+	c->env = &other;
+	bad = store_it(c);
+	c->env = env;
+	store_free(other.store);
+	return bad;
+}
+
 /* The object that a dry run would have stored. */
 static struct json *pretend(struct change *c)
 {
-	struct object *had = store_find(
-		c->env->store, c->kind->res, meta_ns(c->obj), meta_name(c->obj));
-	struct store_config cfg = {.history = 1};
-	struct store *scratch;
-	struct json *bad;
-	const struct change_env *env = c->env;
-	struct change_env other = *env;
-
-	if (c->verb == CHANGE_CREATE && had)
-		return status_of_store(STORE_EXISTS, c->kind, meta_name(c->obj), NULL);
-	scratch = store_new(&cfg, NULL);
-	other.store = scratch;
-	c->env = &other;
-	c->verb = CHANGE_CREATE;
-	bad = store_it(c);
-	c->env = env;
-	store_free(scratch);
-	return bad;
+	if (c->verb == CHANGE_CREATE)
+		return pretend_create(c);
+	c->out = object_new(
+		store_updated(c->old->json, c->obj, c->part), c->old->version);
+	c->obj = NULL;
+	return NULL;
 }
 
 struct json *change_commit(struct change *c)

@@ -37,6 +37,10 @@ void bucket_drop(struct bucket *b, const char *ns, const char *name);
 
 struct object *object_new(struct json *json, uint64_t version); /* takes `json` */
 
+/* What an update makes of `old`, not stored; takes `obj`, returns owned. */
+struct json *store_updated(
+	const struct json *old, struct json *obj, enum store_part part);
+
 /* Takes references of its own.  Wakes the watchers. */
 void store_publish(struct store *s, enum store_what what, const char *res,
 	struct object *now, struct object *old);

@@ -204,6 +204,16 @@ static enum store_result missing(const char *res, const char *name, struct err *
 	return STORE_MISSING;
 }
 
+struct json *store_updated(
+	const struct json *old, struct json *obj, enum store_part part)
+{
+	obj = merge_part(old, obj, part);
+	if (!has_same_spec(obj, old))
+		json_set_int(json_get(obj, "metadata"), "generation",
+			json_int_at(obj, "metadata.generation", 0) + 1);
+	return obj;
+}
+
 enum store_result store_update(struct store *s, const char *res, struct json *obj,
 	enum store_part part, struct object **out, struct err *e)
 {
@@ -221,16 +231,13 @@ enum store_result store_update(struct store *s, const char *res, struct json *ob
 		json_free(obj);
 		return r;
 	}
-	obj = merge_part(old->json, obj, part);
+	obj = store_updated(old->json, obj, part);
 	if (json_equal(obj, old->json)) {
 		json_free(obj);
 		if (out)
 			*out = old;
 		return STORE_OK;
 	}
-	if (!has_same_spec(obj, old->json))
-		json_set_int(json_get(obj, "metadata"), "generation",
-			json_int_at(obj, "metadata.generation", 0) + 1);
 	return commit(
 		s, res, is_ended(obj) ? STORE_DELETED : STORE_MODIFIED, obj, out, e);
 }
