@@ -325,7 +325,7 @@ static void room_again(struct h2client *c)
 {
 	if (c->closing || !c->base.conn)
 		return;
-	if (c->was_full && c->base.user->on_room) {
+	if (c->was_full && c->base.user->on_room && http_client_has_room(&c->base)) {
 		c->was_full = false;
 		c->base.user->on_room(c->base.arg, &c->base);
 	}

@@ -252,7 +252,23 @@ static void client_gone(void *arg, struct http_client *c, const struct err *e)
 		T_FAIL("the client's connection broke: %s", e->msg);
 	*(bool *)arg = true;
 }
-static const struct http_client_user client_user = {.on_gone = client_gone};
+
+/* Calls that wait for room begin when it is announced. */
+static struct caller *waiting;
+static size_t nwaiting, next_waiting;
+
+static void client_room(void *arg, struct http_client *c)
+{
+	(void)arg;
+	OK(http_client_has_room(c));
+	while (next_waiting < nwaiting && http_client_has_room(c)) {
+		call_begin(&waiting[next_waiting], c, 100, false, false);
+		next_waiting++;
+	}
+}
+
+static const struct http_client_user client_user = {
+	.on_room = client_room, .on_gone = client_gone};
 
 static const struct http_server_config server_cfg;
 static const struct http_client_config client_cfg;
@@ -339,6 +355,31 @@ TEST(http2_carries_many_exchanges_at_once)
 		call_begin(&c[i], client, i * 3001, i % 2, i % 3 == 0);
 	if (loop_run(loop, &e) < 0)
 		T_FAIL("%s", e.msg);
+	for (size_t i = 0; i < countof(c); i++)
+		arena_fini(&c[i].arena);
+	finish(client, &client_over, &server_over);
+}
+
+TEST(every_call_beyond_the_stream_limit_gets_its_turn)
+{
+	static const struct http_server_config few = {.max_streams = 7};
+	static struct caller c[500];
+	bool server_over = false, client_over = false;
+	struct http_client *client;
+	struct conn *ends[2];
+	struct err e;
+
+	loop = loop_new(NULL);
+	pipe_new(loop, 0, ends, NULL);
+	http_server_new(ends[1], HTTP_KIND_2, &few, &server_user, &server_over, &e);
+	client = http_client_new(
+		ends[0], HTTP_KIND_2, &client_cfg, &client_user, &client_over, &e);
+	calls_total = nwaiting = countof(c);
+	waiting = c;
+	client_room(NULL, client);
+	if (loop_run(loop, &e) < 0)
+		T_FAIL("%s", e.msg);
+	nwaiting = 0;
 	for (size_t i = 0; i < countof(c); i++)
 		arena_fini(&c[i].arena);
 	finish(client, &client_over, &server_over);
