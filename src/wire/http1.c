@@ -173,10 +173,14 @@ static ssize_t section_end(struct http1 *h, const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* An empty line before a message is tolerated (RFC 9112, section 2.2). */
+/* Empty lines before a message are tolerated (RFC 9112, section 2.2). */
 static size_t skip_empty(const uint8_t *p, size_t n)
 {
-	return n >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 0;
+	size_t i = 0;
+
+	while (n - i >= 2 && p[i] == '\r' && p[i + 1] == '\n')
+		i += 2;
+	return i;
 }
 
 /* ---- a head ---- */

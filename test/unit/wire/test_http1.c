@@ -129,6 +129,7 @@ TEST(requests_give_the_same_events_at_every_cut)
 	static const struct row rows[] = {
 		{"GET / HTTP/1.1\r\n" H "\r\n", "GET / 1.1 [Host=a]len=0 END "},
 		{"\r\nGET / HTTP/1.0\r\n\r\n", "GET / 1.0 len=0 END "},
+		{"\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n\r\n", "GET / 1.0 len=0 END "},
 		{"BREW /pot HTTP/1.1\r\n" H "X-A:  b c \t\r\n\r\n",
 			"BREW /pot 1.1 [Host=a][X-A=b c]len=0 END "},
 		{"GET / HTTP/1.1\r\nE:\r\nF: \r\n\r\n", "GET / 1.1 [E=][F=]len=0 END "},
