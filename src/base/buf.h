@@ -52,7 +52,7 @@ int buf_adds(struct buf *b, struct slice s);
 int buf_text(struct buf *b, const char *text);
 int buf_char(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 /* Appends `s` as the inside of a JSON string (no quotes round it); bytes that are not
  * UTF-8 become U+FFFD. */
 int buf_json(struct buf *b, struct slice s);

@@ -121,7 +121,7 @@ size_t webhooks_for(const struct change *c, struct webhook out[WEBHOOKS_MAX])
 	size_t n;
 
 	/* Webhooks are not asked about themselves: a broken one could not be mended. */
-	if (strcmp(c->kind->group, REG + 1) == 0)
+	if (strcmp(c->kind->group, &REG[1]) == 0)
 		return 0;
 	n = gather(c, "mutatingwebhookconfigurations" REG, true, out, 0);
 	return gather(c, "validatingwebhookconfigurations" REG, false, out, n);
