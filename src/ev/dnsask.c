@@ -179,7 +179,7 @@ static void read_tcp(struct ask *a)
 		return;
 	}
 	got = buf_slice(&a->in);
-	if (got.n < 2)
+	if (!got.p || got.n < 2)
 		return;
 	want = (size_t)(uint8_t)got.p[0] << 8 | (uint8_t)got.p[1];
 	if (got.n - 2 < want)

@@ -51,7 +51,7 @@ int kept_in(struct kept *k, struct conn *c, uint8_t *p, size_t n, size_t room)
 		kept_again(k, c);
 		return 0;
 	}
-	if (old.n)
+	if (old.p)
 		memcpy(p - old.n, old.p, old.n);
 	buf_clear(&k->bytes); /* its memory will be used again at once */
 	return in_fresh(k, c, p - old.n, n + old.n);

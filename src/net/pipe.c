@@ -73,7 +73,7 @@ static void deliver(struct pipe_end *from, struct pipe_end *to)
 
 	if (from->cut && n > from->cut)
 		n = from->cut;
-	if (!n || (!takes(to) && !to->finishing))
+	if (!s.p || !n || (!takes(to) && !to->finishing))
 		return;
 	memcpy(bytes, s.p, n);
 	buf_take(&from->out, n);

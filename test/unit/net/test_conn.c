@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include "base/log.h"
 #include "net/ender.h"
 #include "net/peers.h"
 #include "net/pipe.h"
@@ -328,6 +329,66 @@ TEST(what_was_written_before_a_finish_leaves_without_haste)
 	loop_run(loop, NULL);
 	EQ_INT(bytes_seen, sizeof sent_by_server);
 	OK(cpu_ms() - cpu < 250);
+	listener_free(ln);
+	end_loop();
+}
+
+/* ---- no more descriptors ---- */
+
+static int raw_conns[3], naccepted;
+static void count_accepted(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg;
+	EQ_INT(peer->ip.family, 4);
+	close(fd);
+	if (++naccepted == (int)countof(raw_conns))
+		loop_stop(loop);
+}
+
+static void set_limit(rlim_t n)
+{
+	struct rlimit r;
+
+	getrlimit(RLIMIT_NOFILE, &r);
+	r.rlim_cur = n;
+	EQ_INT(setrlimit(RLIMIT_NOFILE, &r), 0);
+}
+
+static void more_descriptors(struct timer *t)
+{
+	(void)t;
+	EQ_INT(naccepted, 0);
+	set_limit(256);
+}
+
+TEST(a_listener_rests_while_there_are_no_descriptors)
+{
+	struct addr at = {0};
+	struct sockaddr_storage ss;
+	struct listener *ln;
+	struct timer t;
+	uint64_t cpu;
+	socklen_t n;
+	int next;
+
+	log_filter_set(SLICE("off"), NULL);
+	loop = loop_new(NULL);
+	ip_parse(SLICE("127.0.0.1"), &at.ip);
+	ln = listener_new(loop, &at, NULL, count_accepted, NULL, NULL);
+	n = addr_to_sock(listener_addr(ln), &ss);
+	for (size_t i = 0; i < countof(raw_conns); i++) {
+		raw_conns[i] = socket(AF_INET, SOCK_STREAM, 0);
+		EQ_INT(connect(raw_conns[i], (struct sockaddr *)&ss, n), 0);
+	}
+	next = dup(0);
+	close(next);
+	set_limit((rlim_t)next); /* none is left */
+	timer_init(&t, loop, more_descriptors);
+	timer_set(&t, 250 * NS_PER_MS);
+	cpu = cpu_ms();
+	loop_run(loop, NULL);
+	EQ_INT(naccepted, countof(raw_conns));
+	OK(cpu_ms() - cpu < 100);
 	listener_free(ln);
 	end_loop();
 }
