@@ -319,12 +319,14 @@ TEST(a_foreground_deletion_ends_with_the_last_dependent)
 
 static const struct json *only(struct world *w, const char *res)
 {
-	static struct store_list all;
+	const struct json *obj;
+	struct store_list all;
 
-	store_list_end(&all);
 	store_list(w->store, res, "default", &all);
 	EQ_INT(all.n, 1);
-	return all.v[0]->json;
+	obj = all.v[0]->json;
+	store_list_end(&all);
+	return obj;
 }
 
 TEST(a_service_has_a_slice_of_its_ready_pods)

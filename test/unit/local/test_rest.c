@@ -33,6 +33,16 @@ static void init(struct server *s)
 		meta_new("v1", "Namespace", "", "default"), NULL, NULL);
 }
 
+static void fini(struct server *s)
+{
+	rest_call_fini(&s->call);
+	arena_fini(&s->arena);
+	json_free(s->body);
+	store_free(s->rest.env.store);
+	kinds_free(s->kinds);
+	key_free((struct key *)s->rest.token_key);
+}
+
 static int ask(struct server *s, const char *method, const char *target,
 	const char *type, const char *body)
 {
@@ -96,6 +106,7 @@ TEST(a_pod_is_created_with_defaults)
 	EQ_STR(text(&s, "reason"), "AlreadyExists");
 	EQ_INT(ask(&s, "GET", PODS "/a", "", NULL), 200);
 	EQ_STR(text(&s, "metadata.namespace"), "default");
+	fini(&s);
 }
 
 TEST(mistakes_are_told_by_field_all_at_once)
@@ -121,6 +132,7 @@ TEST(mistakes_are_told_by_field_all_at_once)
 	EQ_STR(json_text_or(causes, "3.field", ""),
 		"spec.containers[0].env[0].valueFrom");
 	EQ_STR(json_text_or(causes, "4.reason", ""), "FieldValueDuplicate");
+	fini(&s);
 }
 
 TEST(a_deployment_whose_selector_misses_its_template_is_invalid)
@@ -138,6 +150,7 @@ TEST(a_deployment_whose_selector_misses_its_template_is_invalid)
 	EQ_STR(text(&s, "details.causes.0.field"), "spec.template.metadata.labels");
 	EQ_STR(text(&s, "details.kind"), "Deployment");
 	EQ_STR(text(&s, "details.group"), "apps");
+	fini(&s);
 }
 
 TEST(errors_have_the_codes_of_the_api)
@@ -155,6 +168,7 @@ TEST(errors_have_the_codes_of_the_api)
 	EQ_INT(ask(&s, "TRACE", PODS, JSON, ""), 405);
 	EQ_INT(ask(&s, "POST", PODS, JSON, "{\"kind\":\"Service\"}"), 400);
 	EQ_INT(ask(&s, "GET", PODS "?labelSelector=a%20b", "", NULL), 400);
+	fini(&s);
 }
 
 TEST(lists_select_by_labels_and_fields)
@@ -174,6 +188,7 @@ TEST(lists_select_by_labels_and_fields)
 	EQ_INT(json_count(json_get(s.body, "items")), 2);
 	ask(&s, "GET", PODS "?labelSelector=!app", "", NULL);
 	EQ_INT(json_count(json_get(s.body, "items")), 0);
+	fini(&s);
 }
 
 TEST(each_kind_of_patch_is_applied_and_server_side_apply_refused)
@@ -202,6 +217,7 @@ TEST(each_kind_of_patch_is_applied_and_server_side_apply_refused)
 	EQ_INT(ask(&s, "PATCH", PODS "/a", "application/merge-patch+json",
 		       "{\"metadata\":{\"resourceVersion\":\"1\"}}"),
 		409);
+	fini(&s);
 }
 
 TEST(status_and_spec_are_written_apart)
@@ -218,6 +234,7 @@ TEST(status_and_spec_are_written_apart)
 		"\"1\"}}}");
 	EQ_STR(text(&s, "status.phase"), "Running");
 	EQ_STR(text(&s, "metadata.labels.y"), "");
+	fini(&s);
 }
 
 TEST(services_get_addresses_of_their_own)
@@ -248,6 +265,7 @@ TEST(services_get_addresses_of_their_own)
 		       "application/merge-patch+json",
 		       "{\"spec\":{\"clusterIP\":\"10.96.0.99\"}}"),
 		422);
+	fini(&s);
 }
 
 TEST(tables_have_the_columns_of_kubectl)
@@ -266,6 +284,7 @@ TEST(tables_have_the_columns_of_kubectl)
 	EQ_STR(text(&s, "rows.0.cells.1"), "0/1");
 	EQ_STR(text(&s, "rows.0.cells.2"), "Pending");
 	EQ_STR(text(&s, "rows.0.object.metadata.name"), "a");
+	fini(&s);
 }
 
 TEST(scale_reads_and_writes_replicas)
@@ -292,6 +311,7 @@ TEST(scale_reads_and_writes_replicas)
 	EQ_INT(ask(&s, "PATCH", at, "application/merge-patch+json",
 		       "{\"spec\":{\"replicas\":-1}}"),
 		422);
+	fini(&s);
 }
 
 #define SERVERS "/apis/policy.linkerd.io/v1beta3/namespaces/default/servers"
@@ -335,6 +355,7 @@ TEST(a_definition_makes_a_new_kind)
 	EQ_INT(ask(&s, "PATCH", SERVERS "/x", "application/strategic-merge-patch+json",
 		       "{}"),
 		415);
+	fini(&s);
 }
 
 static void review(struct server *s, const char *token, const char *audience)
@@ -376,6 +397,7 @@ TEST(a_requested_token_is_known_again_for_its_audience_only)
 		NULL);
 	review(&s, token, "identity.l5d.io");
 	OK(!json_bool_at(s.body, "status.authenticated", true));
+	fini(&s);
 }
 
 static int lines(struct slice s)
@@ -420,7 +442,10 @@ TEST(a_watch_follows_what_its_selector_says)
 	OK(slice_starts(buf_slice(&out), SLICE("{\"type\":\"ADDED\"")));
 	OK(memmem(out.p, out.end, "\"DELETED\"", 9));
 	buf_fini(&out);
+	store_watch_end(&w);
 	rest_call_fini(&watch);
+	arena_fini(&a);
+	fini(&s);
 }
 
 TEST(a_dry_run_changes_nothing)
@@ -431,6 +456,7 @@ TEST(a_dry_run_changes_nothing)
 	EQ_INT(ask(&s, "POST", PODS "?dryRun=All", JSON, POD("a")), 201);
 	EQ_STR(text(&s, "spec.restartPolicy"), "Always");
 	EQ_INT(ask(&s, "GET", PODS "/a", "", NULL), 404);
+	fini(&s);
 }
 
 TEST(discovery_names_every_kind)
@@ -449,6 +475,7 @@ TEST(discovery_names_every_kind)
 		"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 	EQ_INT(ask(&s, "GET", "/apis", "", NULL), 200);
 	EQ_STR(text(&s, "kind"), "APIGroupDiscoveryList");
+	fini(&s);
 }
 
 TEST(selectors_that_are_malformed_are_refused)
