@@ -273,6 +273,8 @@ static void tcp_readable(struct tcp *t)
 
 /* ---- events ---- */
 
+static void tcp_finish(struct tcp *t);
+
 static void tcp_opened(struct tcp *t)
 {
 	t->at = TCP_OPEN;
@@ -280,10 +282,14 @@ static void tcp_opened(struct tcp *t)
 	t->conn.is_open = true;
 	if (t->conn.user && t->conn.user->on_open)
 		t->conn.user->on_open(&t->conn, t->conn.arg);
-	if (t->at != TCP_DEAD) {
-		loop_later(t->conn.loop, &t->later);
-		rewatch(t);
+	if (t->at != TCP_OPEN)
+		return;
+	if (conn_is_left(&t->conn)) { /* finished before it was open */
+		tcp_finish(t);
+		return;
 	}
+	loop_later(t->conn.loop, &t->later);
+	rewatch(t);
 }
 
 static void local_addr(struct tcp *t)
@@ -426,6 +432,10 @@ static void tcp_end(struct conn *c, int how)
 		return;
 	if (how == CONN_CLOSE_FINISH && t->at == TCP_OPEN) {
 		tcp_finish(t);
+		return;
+	}
+	if (how == CONN_CLOSE_FINISH && t->at == TCP_CONNECTING && buf_len(&t->out)) {
+		t->conn.is_shut = true; /* tcp_opened() goes on with it */
 		return;
 	}
 	if (how == CONN_CLOSE_ABORT)

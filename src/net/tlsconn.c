@@ -407,6 +407,8 @@ static void show_again(struct tlsconn *t)
 		conn_resume(t->below);
 }
 
+static void tlsconn_close(struct conn *c, int how);
+
 static void on_later(struct later *d)
 {
 	struct tlsconn *t = container_of(d, struct tlsconn, later);
@@ -417,7 +419,9 @@ static void on_later(struct later *d)
 	}
 	if (t->show_kept)
 		show_again(t);
-	if (t->at == TLS_OPEN)
+	if (t->at == TLS_OPEN && conn_is_left(&t->conn))
+		tlsconn_close(&t->conn, CONN_CLOSE_FINISH); /* put off until now */
+	else if (t->at == TLS_OPEN)
 		tlsconn_flush(&t->conn);
 }
 
@@ -447,6 +451,11 @@ static void tlsconn_close(struct conn *c, int how)
 
 	if (t->at == TLS_DEAD)
 		return;
+	if (t->below && how == CONN_CLOSE_FINISH && t->at == TLS_SHAKING &&
+		buf_len(&t->out)) {
+		c->is_shut = true; /* on_later() ends it when it is open */
+		return;
+	}
 	if (t->below && how == CONN_CLOSE_FINISH && t->at == TLS_OPEN) {
 		tlsconn_flush(c);
 		send_close(t);

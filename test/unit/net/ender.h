@@ -100,4 +100,32 @@ static void end_everywhere(void (*connect_ender)(void))
 		}
 }
 
+/* ---- what was written before the conn was open ---- */
+
+static size_t bytes_at_eof;
+static void count_at_eof(struct conn *c, void *arg)
+{
+	(void)arg;
+	bytes_at_eof = bytes_seen;
+	conn_finish(c);
+	loop_stop(loop);
+}
+static const struct conn_user eof_counter = {
+	.on_in = count_in, .on_eof = count_at_eof, .on_gone = stop_gone};
+
+static void write_and_finish_at_once(struct conn *c)
+{
+	static char some[200000];
+	static struct err why;
+
+	bytes_seen = 0;
+	conn_use(c, &other, &why);
+	conn_write(c, some, sizeof some);
+	conn_finish(c);
+	loop_run(loop, NULL);
+	EQ_INT(bytes_at_eof, sizeof some);
+	listener_free(ender_listener);
+	end_loop();
+}
+
 #endif

@@ -431,3 +431,21 @@ TEST(a_tcp_conn_may_be_ended_in_every_callback)
 {
 	end_everywhere(ender_on_tcp);
 }
+
+static void use_eof_counter(void)
+{
+	static struct err why;
+
+	conn_use(accepted, &eof_counter, &why);
+}
+
+TEST(a_dial_that_is_finished_at_once_still_sends)
+{
+	struct err e;
+
+	loop = loop_new(NULL);
+	on_accepted = use_eof_counter;
+	ender_listener = listen_any(&e);
+	write_and_finish_at_once(
+		tcp_dial(loop, listener_addr(ender_listener), NULL, &e));
+}

@@ -315,3 +315,22 @@ TEST(a_tls_conn_may_be_ended_in_every_callback)
 	setup();
 	end_everywhere(ender_on_tls);
 }
+
+static void use_eof_counter(void)
+{
+	static struct err why;
+
+	conn_use(tls_at(accepted), &eof_counter, &why);
+}
+
+TEST(a_tls_dial_that_is_finished_at_once_still_sends)
+{
+	struct err e;
+
+	setup();
+	loop = loop_new(NULL);
+	on_accepted = use_eof_counter;
+	ender_listener = listen_any(&e);
+	write_and_finish_at_once(tls_to(
+		tcp_dial(loop, listener_addr(ender_listener), NULL, &e), SERVER));
+}
