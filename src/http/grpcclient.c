@@ -111,8 +111,10 @@ static void on_data(struct exch *x, const uint8_t *p, size_t n)
 	struct grpc_call *c = call_of(x);
 	struct err e;
 
-	if (!c->user || x->rsp.status != 200)
+	if (!c->user || x->rsp.status != 200) { /* not for us; let it end */
+		exch_rsp_credit(x, n);
 		return;
+	}
 	if (grpc_read(&c->in, p, n, on_message, c, &e) < 0) {
 		exch_cancel(x, &e);
 		return;

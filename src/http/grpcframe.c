@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/grpcframe.h"
 
+#include "base/obj.h"
 #include "http/grpc.h"
 
 #define PREFIX 5
@@ -32,6 +33,7 @@ int grpc_read(struct grpc_reader *r, const uint8_t *p, size_t n,
 		size_t size;
 		bool more;
 
+		must(s.p);
 		if (check((const uint8_t *)s.p, e) < 0)
 			return -1;
 		size = message_size((const uint8_t *)s.p);

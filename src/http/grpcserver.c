@@ -9,6 +9,8 @@
 #include "net/tcp.h"
 #include "net/tlsconn.h"
 
+#define BACKLOG_MAX ((size_t)64 * 1024 * 1024) /* of one call that nobody reads */
+
 struct grpc_server {
 	struct loop *loop;
 	struct listener *listener;
@@ -140,6 +142,11 @@ void grpc_send(struct grpc_request *r, struct slice message)
 		return;
 	if (grpc_frame(&r->out, message) < 0) {
 		grpc_end(r, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
+		return;
+	}
+	if (buf_len(&r->out) > BACKLOG_MAX) {
+		buf_fini(&r->out);
+		grpc_end(r, GRPC_RESOURCE_EXHAUSTED, "the client reads too slowly");
 		return;
 	}
 	send_head(r);
