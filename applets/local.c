@@ -94,7 +94,17 @@ static const struct opt options[] = {
 		.kind = OPT_TEXT,
 		.offset = offsetof(struct local_app, verb.container),
 		.arg = "NAME",
-		.help = "logs: of this container"},
+		.help = "logs, exec: of this container"},
+	{.flag = "stdin",
+		.brief = 'i',
+		.kind = OPT_BOOL,
+		.offset = offsetof(struct local_app, verb.in),
+		.help = "exec: give it what comes in"},
+	{.flag = "tty",
+		.brief = 't',
+		.kind = OPT_BOOL,
+		.offset = offsetof(struct local_app, verb.tty),
+		.help = "exec: in a terminal of its own"},
 	{.flag = "follow",
 		.kind = OPT_BOOL,
 		.offset = offsetof(struct local_app, verb.follow),
@@ -273,47 +283,42 @@ static int cmd_status(struct local_app *app, int argc, char **argv)
 	return r;
 }
 
-static int cmd_client(struct local_app *app, const char *verb, int argc, char **argv)
+static int cmd_client(struct local_app *app, int argc, char **argv,
+	int (*verb)(struct client *c, const struct verb_opts *o, int argc, char **argv))
 {
 	struct client *c = connect_there(app);
 	int r;
 
 	if (!c)
 		return 1;
-	if (strcmp(verb, "apply") == 0)
-		r = verb_apply(c, &app->verb);
-	else if (strcmp(verb, "delete") == 0)
-		r = verb_delete(c, &app->verb, argc, argv);
-	else if (strcmp(verb, "get") == 0)
-		r = verb_get(c, &app->verb, argc, argv);
-	else
-		r = verb_logs(c, &app->verb, argc, argv);
+	r = verb(c, &app->verb, argc, argv);
 	client_free(c);
 	return r;
 }
 
 static int cmd_apply(struct local_app *app, int argc, char **argv)
 {
-	if (!app->verb.file) {
-		fprintf(stderr, "mesh local: apply -f FILE\n");
-		return 64;
-	}
-	return cmd_client(app, "apply", argc, argv);
+	return cmd_client(app, argc, argv, verb_apply);
 }
 
 static int cmd_delete(struct local_app *app, int argc, char **argv)
 {
-	return cmd_client(app, "delete", argc, argv);
+	return cmd_client(app, argc, argv, verb_delete);
 }
 
 static int cmd_get(struct local_app *app, int argc, char **argv)
 {
-	return cmd_client(app, "get", argc, argv);
+	return cmd_client(app, argc, argv, verb_get);
 }
 
 static int cmd_logs(struct local_app *app, int argc, char **argv)
 {
-	return cmd_client(app, "logs", argc, argv);
+	return cmd_client(app, argc, argv, verb_logs);
+}
+
+static int cmd_exec(struct local_app *app, int argc, char **argv)
+{
+	return cmd_client(app, argc, argv, verb_exec);
 }
 
 static const struct command {
@@ -329,6 +334,7 @@ static const struct command {
 	{"delete", cmd_delete, "delete objects"},
 	{"get", cmd_get, "show objects"},
 	{"logs", cmd_logs, "show what a container printed"},
+	{"exec", cmd_exec, "run a command in a container"},
 };
 
 static void help(void)

@@ -7,6 +7,8 @@
 #include "base/obj.h"
 #include "http/channel.h"
 #include "kube/config.h"
+#include "net/tcp.h"
+#include "net/tlsconn.h"
 #include "tls/creds.h"
 
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
@@ -173,4 +175,38 @@ int client_ask(
 	else
 		json_free(j);
 	return c->status;
+}
+
+/* ---- streams ---- */
+
+struct loop *client_loop(struct client *c)
+{
+	return c->loop;
+}
+
+const char *client_host(const struct client *c)
+{
+	return c->target.host;
+}
+
+struct conn *client_dial(struct client *c, struct err *e)
+{
+	struct tcp_opts opts = {.connect_timeout = 5 * NS_PER_S};
+	struct tls_config cfg = {.expect = c->target.host};
+	struct addr to = {.port = c->target.port};
+	struct ref *creds;
+	struct conn *below, *conn;
+
+	if (!ip_parse(slice_of(c->target.host), &to.ip)) {
+		err_set(e, ERR_SYNTAX, "%s is no address", c->target.host);
+		return NULL;
+	}
+	below = tcp_dial(c->loop, &to, &opts, e);
+	if (!below || !c->target.tls)
+		return below;
+	creds = snap_get(&c->creds);
+	cfg.creds = (struct creds *)creds; /* a creds starts with its ref */
+	conn = tlsconn_client(below, &cfg, 5 * NS_PER_S, e);
+	ref_put(creds);
+	return conn;
 }

@@ -8,6 +8,7 @@
  */
 #include "base/buf.h"
 #include "base/err.h"
+#include "net/conn.h"
 #include "wire/json.h"
 
 struct client;
@@ -29,5 +30,11 @@ struct ask {
  * when there was no answer.  From 400 on `e` has the message of the Status. */
 int client_ask(
 	struct client *c, const struct ask *ask, struct json **out, struct err *e);
+
+/* For streams: a connection of one's own (TLS, not yet open), and the loop it lives on.
+ * The server must be given by address.  Borrows `c` for its life. */
+struct conn *client_dial(struct client *c, struct err *e);
+struct loop *client_loop(struct client *c);
+const char *client_host(const struct client *c);
 
 #endif

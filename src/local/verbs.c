@@ -262,13 +262,19 @@ static int apply_one(struct client *c, const struct kind *k, const struct verb_o
 	return status == 200 || status == 201 ? 0 : -1;
 }
 
-int verb_apply(struct client *c, const struct verb_opts *o)
+int verb_apply(struct client *c, const struct verb_opts *o, int argc, char **argv)
 {
 	struct err e = {0};
-	struct json *all = read_manifests(o->file, &e);
+	struct json *all = o->file ? read_manifests(o->file, &e) : NULL;
 	struct kinds *kinds;
 	int bad = 0;
 
+	(void)argc;
+	(void)argv;
+	if (!o->file) {
+		fprintf(stderr, "mesh local: apply -f FILE\n");
+		return 64;
+	}
 	if (!all)
 		return complain("", &e);
 	kinds = load_kinds(c);

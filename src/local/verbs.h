@@ -3,8 +3,8 @@
 #define LOCAL_VERBS_H
 
 /*
- * What `mesh local` does as a client: apply, delete, get, logs.  Each prints what it
- * did and returns an exit status.
+ * What `mesh local` does as a client: apply, delete, get, logs, exec.  Each prints what
+ * it did and returns an exit status.
  */
 #include "local/client.h"
 
@@ -15,14 +15,17 @@ struct verb_opts {
 	const char *selector;  /* get, delete */
 	const char *file;      /* apply, delete: a file, a directory or "-" */
 	const char *container; /* logs */
+	bool in, tty;          /* exec */
 	bool follow, previous, timestamps;
 	int64_t tail; /* -1: all */
 };
 
-int verb_apply(struct client *c, const struct verb_opts *o);
+int verb_apply(struct client *c, const struct verb_opts *o, int argc, char **argv);
 int verb_delete(struct client *c, const struct verb_opts *o, int argc, char **argv);
 int verb_get(struct client *c, const struct verb_opts *o, int argc, char **argv);
 int verb_logs(struct client *c, const struct verb_opts *o, int argc, char **argv);
+/* POD COMMAND [word...]; returns the command's exit status. */
+int verb_exec(struct client *c, const struct verb_opts *o, int argc, char **argv);
 
 /*
  * The patch that makes `live` what `want` says, given what was applied before (`last`,
