@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -118,11 +119,15 @@ static void send_file(struct exec *x)
 
 static void begin_input(struct exec *x)
 {
+	struct stat st;
+
 	if (!x->in)
 		return;
 	watch_init(&x->input, client_loop(x->client), 0, on_input);
-	if (watch_set(&x->input, WATCH_IN) < 0)
+	if (fstat(0, &st) == 0 && S_ISREG(st.st_mode))
 		send_file(x);
+	else if (watch_set(&x->input, WATCH_IN) < 0)
+		failed(x, "standard input cannot be read");
 }
 
 /* ---- what comes ---- */
