@@ -56,7 +56,7 @@ ifneq ($(V),1)
 Q = @printf '  %-6s %s\n' $(1) $@;
 endif
 
-.PHONY: all check unit tools demo bench fuzz lint fmt fmt-check install clean deps
+.PHONY: all check unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps
 .SECONDARY:
 all: $B/mesh
 
@@ -104,11 +104,24 @@ $B/tool/%: test/tool/%.c $B/libcore.a $(TESTLIB)
 	$(call Q,TOOL)$(CC) $(CPPFLAGS) -Itest/lib $(CFLAGS) $(LINK) $(LDFLAGS) $< $(TESTLIB) \
 		$B/libcore.a $(LDLIBS) -o $@
 
-build/fuzz/%: test/fuzz/%.c $(wildcard src/*/*.c) $D/stamp | $(PB:%=%.h)
+FUZZFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZCORE  := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard src/*/*.c)) \
+	$(PB:$(GEN)/%.pb-c=build/fuzz/obj/gen/%.pb-c.o)
+
+build/fuzz/obj/%.o: %.c $D/stamp | $(PB:%=%.h)
 	@mkdir -p $(@D)
-	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $< $(wildcard src/*/*.c) $(PB:%=%.c) $(LDFLAGS) \
-		$(LDLIBS) -o $@
+	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+build/fuzz/obj/gen/%.pb-c.o: $(GEN)/%.pb-c.c | $(PB:%=%.h)
+	@mkdir -p $(@D)
+	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer-no-link -w -c $< -o $@
+
+build/fuzz/libcore.a: $(FUZZCORE)
+	$(call Q,AR)rm -f $@ && $(AR) rcsD $@ $^
+
+build/fuzz/%: test/fuzz/%.c build/fuzz/libcore.a
+	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer $< $(LDFLAGS) -L$D/lib \
+		-Wl,--start-group build/fuzz/libcore.a $(LIBS) -Wl,--end-group -lpthread -lm -o $@
 
 tools: $(TOOLS)
 unit: $(UNITS)
@@ -122,6 +135,8 @@ demo: $B/mesh
 
 bench: $B/mesh
 	@test/bench/run
+
+fuzzers: $(FUZZERS)
 
 fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do \
