@@ -229,6 +229,14 @@ static int set_creds(struct local_api *a, struct err *e)
 	return 0;
 }
 
+static bool is_let_in(void *arg, const struct addr *peer)
+{
+	const struct local_api *a = arg;
+
+	return !a->cfg.friends.ip.family || ip_is_loopback(&peer->ip) ||
+	       cidr_has(&a->cfg.friends, &peer->ip);
+}
+
 static int listen_there(struct local_api *a, struct err *e)
 {
 	static const struct route routes[] = {{"*", "/", api_handle}};
@@ -240,6 +248,7 @@ static int listen_there(struct local_api *a, struct err *e)
 		.routes = routes,
 		.nroutes = countof(routes),
 		.arg = a,
+		.admit = is_let_in,
 	};
 
 	a->site = site_new(a->loop, &cfg, e);

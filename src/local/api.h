@@ -23,6 +23,7 @@ struct local_api_config {
 	struct addr at;  /* where to listen */
 	/* What the Service default/kubernetes leads to; family 0: the listener's. */
 	struct addr advertise;
+	struct cidr friends; /* family not 0: only these and loopback may connect */
 	const char *service_cidr; /* NULL: "10.96.0.0/16"; IPv4, at most /24 */
 	const char *domain;       /* of the cluster; NULL: "cluster.local" */
 	struct dns *dns; /* for webhooks given by URL; may be NULL without any */
