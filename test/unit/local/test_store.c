@@ -2,7 +2,9 @@
 #include "local/store.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -264,6 +266,38 @@ TEST(objects_and_versions_survive_a_restart_and_a_torn_line)
 	s = store_new(&cfg, NULL);
 	OK(store_get(s, "pods", "default", "c"));
 	EQ_INT(store_version(s), 4);
+	store_free(s);
+	clean(cfg.dir);
+}
+
+TEST(a_full_disk_refuses_a_change_and_spoils_nothing)
+{
+	struct store_config cfg = {.dir = temp_dir()};
+	struct store *s = store_new(&cfg, NULL);
+	struct rlimit all, little = {.rlim_cur = 700};
+	struct err e = {0};
+	struct json *large = parse(POD("large", ""));
+	char text[2000];
+
+	signal(SIGXFSZ, SIG_IGN);
+	OK(s && getrlimit(RLIMIT_FSIZE, &all) == 0);
+	little.rlim_max = all.rlim_max;
+	EQ_INT(create(s, POD("a", "")), STORE_OK);
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = 0;
+	json_set_text(large, "data", text);
+	OK(setrlimit(RLIMIT_FSIZE, &little) == 0);
+	EQ_INT(store_create(s, "pods", large, NULL, &e), STORE_FAILED);
+	OK(strstr(e.msg, "File too large"));
+	OK(!store_get(s, "pods", "default", "large"));
+	EQ_INT(store_version(s), 1);
+	OK(setrlimit(RLIMIT_FSIZE, &all) == 0);
+	EQ_INT(create(s, POD("b", "")), STORE_OK);
+	store_free(s);
+	s = store_new(&cfg, NULL);
+	OK(store_get(s, "pods", "default", "a") &&
+		store_get(s, "pods", "default", "b"));
+	EQ_INT(store_version(s), 2);
 	store_free(s);
 	clean(cfg.dir);
 }
