@@ -114,7 +114,7 @@ static void replay_one(struct store *s, struct json *line)
 /* Reads whole lines; a line that cannot be read ends it unless others follow. */
 static void replay(struct store *s, struct slice text)
 {
-	while (text.n) {
+	while (text.p && text.n) {
 		const char *end = memchr(text.p, '\n', text.n);
 		size_t n = end ? (size_t)(end - text.p) : text.n;
 		struct err why = {.msg = "it is torn"};

@@ -17,7 +17,7 @@ int base64url(struct buf *b, struct slice s)
 
 	r = buf_base64(&plain, s);
 	text = buf_slice(&plain);
-	for (size_t i = 0; r == 0 && i < text.n && text.p[i] != '='; i++) {
+	for (size_t i = 0; r == 0 && text.p && i < text.n && text.p[i] != '='; i++) {
 		char c = text.p[i];
 
 		r = buf_char(b, (char)(c == '+' ? '-' : c == '/' ? '_' : c));

@@ -55,7 +55,8 @@ static void path_of(
 
 static void add_query(struct buf *path, const char *key, const char *value)
 {
-	bool has = memchr(buf_slice(path).p, '?', buf_len(path)) != NULL;
+	struct slice at = buf_slice(path);
+	bool has = at.p && memchr(at.p, '?', at.n);
 
 	buf_printf(path, "%c%s=", has ? '&' : '?', key);
 	for (; *value; value++) {
