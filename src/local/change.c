@@ -5,6 +5,7 @@
 
 #include "local/defaults.h"
 #include "local/meta.h"
+#include "local/shape.h"
 #include "local/status.h"
 #include "local/storeint.h"
 #include "local/valid.h"
@@ -102,6 +103,8 @@ struct json *change_prepare(struct change *c)
 	bad = check_kind(c);
 	if (!bad)
 		bad = check_place(c);
+	if (!bad && c->part != STORE_STATUS)
+		bad = shape_check(c->kind, c->obj, c->strict);
 	if (!bad)
 		bad = check_namespace(c);
 	if (bad)

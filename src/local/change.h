@@ -27,6 +27,7 @@ struct change {
 	enum change_verb verb;
 	enum store_part part;
 	bool dry_run;
+	bool strict; /* fields that are not known are mistakes */
 	char ns[254], name[254], sub[32];
 	char user[300];
 	struct json *obj;   /* owned until committed */

@@ -14,8 +14,10 @@ void rest_change(const struct rest *r, struct rest_call *c, enum change_verb ver
 	struct object *old)
 {
 	struct change *ch = &c->change;
+	const char *how = rest_param(c, "fieldValidation");
 	struct json *bad;
 
+	ch->strict = how && strcmp(how, "Strict") == 0;
 	ch->env = &r->env;
 	ch->kind = c->kind;
 	ch->verb = verb;

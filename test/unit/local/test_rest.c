@@ -135,6 +135,30 @@ TEST(mistakes_are_told_by_field_all_at_once)
 	fini(&s);
 }
 
+TEST(a_value_of_another_type_and_an_unknown_field_are_told)
+{
+	static const char typo[] =
+		"{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":["
+		"{\"name\":\"c\",\"image\":\"i\",\"comand\":[\"x\"]}]}}";
+	struct server s;
+
+	init(&s);
+	EQ_INT(ask(&s, "POST", PODS, JSON,
+		       "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{"
+		       "\"name\":\"c\",\"image\":\"i\",\"ports\":[{\"containerPort\":"
+		       "\"80\"}]}]}}"),
+		400);
+	EQ_STR(text(&s, "message"),
+		"the object provided cannot be decoded: json: cannot unmarshal string "
+		"into "
+		"field spec.containers[0].ports[0].containerPort of type integer");
+	EQ_INT(ask(&s, "POST", PODS "?fieldValidation=Strict", JSON, typo), 400);
+	EQ_STR(text(&s, "message"),
+		"strict decoding error: unknown field \"spec.containers[0].comand\"");
+	EQ_INT(ask(&s, "POST", PODS, JSON, typo), 201);
+	fini(&s);
+}
+
 TEST(a_deployment_whose_selector_misses_its_template_is_invalid)
 {
 	struct server s;
