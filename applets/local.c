@@ -15,19 +15,22 @@
 #include "base/opt.h"
 #include "local/api.h"
 #include "local/daemon.h"
+#include "local/node.h"
 #include "local/verbs.h"
 #include "tls/init.h"
 
 int local_main(int argc, char **argv);
 
 struct local_app {
-	const char *dir, *listen, *log_level;
-	bool foreground, keep;
+	const char *dir, *listen, *log_level, *images;
+	bool foreground, keep, no_node;
 	struct verb_opts verb;
 
 	struct loop *loop;
 	struct dns *dns;
 	struct local_api *api;
+	struct local_node *node;
+	struct podio podio;
 };
 
 static const struct opt options[] = {
@@ -41,10 +44,20 @@ static const struct opt options[] = {
 	{.flag = "listen",
 		.env = "MESH_LOCAL_LISTEN",
 		.kind = OPT_TEXT,
-		.preset = "127.0.0.1:6443",
+		.preset = "0.0.0.0:6443",
 		.offset = offsetof(struct local_app, listen),
 		.arg = "ADDR",
-		.help = "up: where the API server listens"},
+		.help = "up: where the API server listens; pods must reach it"},
+	{.flag = "images",
+		.env = "MESH_LOCAL_IMAGES",
+		.kind = OPT_TEXT,
+		.offset = offsetof(struct local_app, images),
+		.arg = "FILE",
+		.help = "up: which program an image name means: a YAML file or a folder"},
+	{.flag = "no-node",
+		.kind = OPT_BOOL,
+		.offset = offsetof(struct local_app, no_node),
+		.help = "up: only the API server; pods are not run"},
 	{.flag = "log-level",
 		.env = "MESH_LOCAL_LOG",
 		.kind = OPT_TEXT,
@@ -144,6 +157,34 @@ static void on_term(void *arg, int signo)
 	loop_stop(app->loop);
 }
 
+static int make_token(
+	void *arg, const struct token_spec *spec, struct buf *out, struct err *e)
+{
+	struct local_app *app = arg;
+
+	return local_api_token(app->api, spec, out, e);
+}
+
+static int start_node(struct local_app *app, struct err *e)
+{
+	struct local_node_config cfg = {.dir = app->dir,
+		.images = app->images,
+		.ca_pem = local_api_ca(app->api),
+		.api = *local_api_addr(app->api),
+		.token = make_token,
+		.arg = app};
+
+	if (app->no_node)
+		return 0;
+	local_node_sweep(app->dir);
+	app->node = local_node_start(app->loop, local_api_store(app->api), &cfg, e);
+	if (!app->node)
+		return err_wrap(e, "pods cannot be run here (root is needed, or --no-node)");
+	local_node_podio(app->node, &app->podio);
+	local_api_podio(app->api, &app->podio);
+	return 0;
+}
+
 static int start(struct local_app *app, struct err *e)
 {
 	struct local_api_config cfg = {.dir = app->dir};
@@ -157,14 +198,17 @@ static int start(struct local_app *app, struct err *e)
 	if (!app->dns)
 		return -1;
 	cfg.dns = app->dns;
+	if (!app->no_node && ip_parse(SLICE("10.244.0.1"), &cfg.advertise.ip))
+		cfg.advertise.port = cfg.at.port;
 	app->api = local_api_start(app->loop, &cfg, e);
-	if (!app->api || loop_on_signal(app->loop, SIGTERM, on_term, app, e) < 0)
+	if (!app->api || start_node(app, e) || loop_on_signal(app->loop, SIGTERM, on_term, app, e) < 0)
 		return -1;
 	return loop_on_signal(app->loop, SIGINT, on_term, app, e);
 }
 
 static void stop(struct local_app *app)
 {
+	local_node_stop(app->node);
 	local_api_stop(app->api);
 	if (app->dns)
 		dns_free(app->dns);
@@ -226,6 +270,8 @@ static int cmd_down(struct local_app *app, int argc, char **argv)
 	(void)argv;
 	if (daemon_end(app->dir, 60, &e) < 0)
 		return fail(&e);
+	if (geteuid() == 0)
+		local_node_sweep(app->dir);
 	if (!app->keep && dir_remove(app->dir, &e) < 0)
 		return fail(&e);
 	printf("mesh local is down\n");

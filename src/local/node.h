@@ -8,7 +8,7 @@
  * answers cluster DNS.
  *
  * Pods, their links and namespaces end with the process that runs the node, however it
- * ends.  What can be left then (a dummy link, one nf_tables table, folders) has fixed
+ * ends.  What can be left then (a pair of links, one nf_tables table, folders) has fixed
  * names: local_node_sweep() takes it away.  Needs root.
  */
 #include "base/addr.h"

@@ -50,8 +50,9 @@ int node_net_up(struct local_node *n, struct err *e)
 	n->gateway = ip_of(ip_number(&n->pods_cidr.ip) + 1);
 	n->last_ip = ip_number(&n->gateway);
 	at.ip = n->gateway;
-	if (link_delete(LOCAL_NODE_LINK, e) || link_dummy(LOCAL_NODE_LINK, e) ||
-		link_up(LOCAL_NODE_LINK, e) || link_address(LOCAL_NODE_LINK, &at, e))
+	if (link_delete(LOCAL_NODE_LINK, e) ||
+		link_holder(LOCAL_NODE_LINK, LOCAL_NODE_LINK "-p", e) ||
+		link_address(LOCAL_NODE_LINK, &at, e))
 		return -1;
 	if (ip_parse(slice_of(n->cfg.dns), &dns.ip) &&
 		link_address(LOCAL_NODE_LINK, &dns, e))
@@ -106,12 +107,15 @@ static int inside_up(struct pod *p, struct err *e)
 int pod_net_up(struct pod *p, struct err *e)
 {
 	struct link_route to = {.to = {.bits = 32}, .from = &p->node->gateway};
+	struct ip ip;
 	char host[64];
 
+	p->ip.family = 0;
 	snprintf(host, sizeof(host), "%.63s",
 		json_text_or(p->spec, "hostname", p->obj->name));
-	if (choose_ip(p->node, &p->ip, e) || ns_make(&p->ns, host, e))
+	if (choose_ip(p->node, &ip, e) || ns_make(&p->ns, host, e))
 		return -1;
+	p->ip = ip;
 	snprintf(p->link, sizeof(p->link), "mlp%08x", ip_number(&p->ip));
 	to.to.ip = p->ip;
 	to.link = p->link;
@@ -119,6 +123,7 @@ int pod_net_up(struct pod *p, struct err *e)
 		link_up(p->link, e) || inside_up(p, e) || link_route(&to, e)) {
 		pod_net_down(p);
 		ns_close(&p->ns);
+		p->ip.family = 0;
 		return -1;
 	}
 	return 0;

@@ -11,7 +11,8 @@
 
 /* A pair: `name` here, `peer` in the namespace of `peer_net` (an fd). */
 int link_veth(const char *name, const char *peer, int peer_net, struct err *e);
-int link_dummy(const char *name, struct err *e);
+/* A pair with both ends here: a place for addresses, on every kernel that has pods. */
+int link_holder(const char *name, const char *peer, struct err *e);
 int link_delete(const char *name, struct err *e); /* 0 also when there is none */
 int link_up(const char *name, struct err *e);
 int link_address(const char *name, const struct cidr *at, struct err *e);
