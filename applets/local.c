@@ -53,7 +53,8 @@ static const struct opt options[] = {
 		.kind = OPT_TEXT,
 		.offset = offsetof(struct local_app, images),
 		.arg = "FILE",
-		.help = "up: which program an image name means: a YAML file or a folder"},
+		.help = "up: which program an image name means: a YAML file or a "
+			"folder"},
 	{.flag = "no-node",
 		.kind = OPT_BOOL,
 		.offset = offsetof(struct local_app, no_node),
@@ -179,7 +180,8 @@ static int start_node(struct local_app *app, struct err *e)
 	local_node_sweep(app->dir);
 	app->node = local_node_start(app->loop, local_api_store(app->api), &cfg, e);
 	if (!app->node)
-		return err_wrap(e, "pods cannot be run here (root is needed, or --no-node)");
+		return err_wrap(
+			e, "pods cannot be run here (root is needed, or --no-node)");
 	local_node_podio(app->node, &app->podio);
 	local_api_podio(app->api, &app->podio);
 	return 0;
@@ -201,7 +203,8 @@ static int start(struct local_app *app, struct err *e)
 	if (!app->no_node && ip_parse(SLICE("10.244.0.1"), &cfg.advertise.ip))
 		cfg.advertise.port = cfg.at.port;
 	app->api = local_api_start(app->loop, &cfg, e);
-	if (!app->api || start_node(app, e) || loop_on_signal(app->loop, SIGTERM, on_term, app, e) < 0)
+	if (!app->api || start_node(app, e) ||
+		loop_on_signal(app->loop, SIGTERM, on_term, app, e) < 0)
 		return -1;
 	return loop_on_signal(app->loop, SIGINT, on_term, app, e);
 }

@@ -218,12 +218,13 @@ static void answer_svc(struct asking *a)
 /* labels: dashed address, namespace, "pod" */
 static void answer_pod(struct asking *a)
 {
+	char name[72];
 	struct ip ip;
 
 	if (a->n != 3 || !store_find(a->store, "namespaces", "", a->labels[1]))
 		return;
-	snprintf(a->text, sizeof(a->text), "%.60s.x", a->labels[0]);
-	if (dns_dashed_ip(a->text, &ip))
+	snprintf(name, sizeof(name), "%.60s.x", a->labels[0]);
+	if (dns_dashed_ip(name, &ip))
 		add_ip(a, &ip);
 }
 

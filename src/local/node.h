@@ -8,8 +8,8 @@
  * answers cluster DNS.
  *
  * Pods, their links and namespaces end with the process that runs the node, however it
- * ends.  What can be left then (a pair of links, one nf_tables table, folders) has fixed
- * names: local_node_sweep() takes it away.  Needs root.
+ * ends.  What can be left then (a pair of links, one nf_tables table, folders) has
+ * fixed names: local_node_sweep() takes it away.  Needs root.
  */
 #include "base/addr.h"
 #include "ev/loop.h"

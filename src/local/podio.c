@@ -57,8 +57,7 @@ static bool cut_line(
 }
 
 /* The whole lines at the front of `in`, cut, to `out`. */
-static void cut_lines(
-	struct buf *in, uint64_t since, bool timestamps, struct buf *out)
+static void cut_lines(struct buf *in, uint64_t since, bool timestamps, struct buf *out)
 {
 	struct slice s = buf_slice(in);
 	const char *end;
@@ -113,8 +112,7 @@ static bool still_runs(const struct log_call *l)
 {
 	const struct pod *p =
 		map_get(&l->node->pods, slice_of(l->key), struct pod, by_name);
-	const struct container *c =
-		p ? pod_container((struct pod *)p, l->name) : NULL;
+	const struct container *c = p ? pod_container((struct pod *)p, l->name) : NULL;
 
 	return c && c->restarts == l->restart && c->at == CONTAINER_RUNNING;
 }
@@ -188,15 +186,15 @@ static void podio_logs(void *arg, struct call *call, const struct podio_target *
 	int restart = c ? c->restarts - t->previous : 0, fd;
 	char path[PATH_MAX + 300];
 	uint64_t since = t->since_seconds < 0
-		? 0
-		: clock_wall() - (uint64_t)t->since_seconds * NS_PER_S;
+				 ? 0
+				 : clock_wall() - (uint64_t)t->since_seconds * NS_PER_S;
 
 	if (c)
 		container_log_path(c, restart, path, sizeof(path));
 	fd = c ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd < 0) {
-		call_text(call, 400, "container \"%s\" in pod \"%s\" %s\n", t->container,
-			t->name,
+		call_text(call, 400, "container \"%s\" in pod \"%s\" %s\n",
+			t->container, t->name,
 			t->previous ? "has no previous log" : "is waiting to start");
 		return;
 	}
