@@ -47,7 +47,8 @@ static const struct opt options[] = {
 		.preset = "0.0.0.0:6443",
 		.offset = offsetof(struct local_app, listen),
 		.arg = "ADDR",
-		.help = "up: where the API server listens; pods must reach it"},
+		.help = "up: where the API server listens; only this machine and its "
+			"pods may connect"},
 	{.flag = "images",
 		.env = "MESH_LOCAL_IMAGES",
 		.kind = OPT_TEXT,
@@ -202,6 +203,8 @@ static int start(struct local_app *app, struct err *e)
 	cfg.dns = app->dns;
 	if (!app->no_node && ip_parse(SLICE("10.244.0.1"), &cfg.advertise.ip))
 		cfg.advertise.port = cfg.at.port;
+	/* It listens for the pods' sake; nobody else's. */
+	(void)cidr_parse(SLICE("10.244.0.0/16"), &cfg.friends);
 	app->api = local_api_start(app->loop, &cfg, e);
 	if (!app->api || start_node(app, e) ||
 		loop_on_signal(app->loop, SIGTERM, on_term, app, e) < 0)
