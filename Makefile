@@ -131,6 +131,7 @@ check:
 	@scripts/check
 
 demo: $B/mesh
+	@test -x deploy/local/demo || { echo "make demo: the demo is not part of this version yet; see README" >&2; exit 1; }
 	@deploy/local/demo
 
 bench: $B/mesh
