@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The node: what the store says should run here, and its own object there. */
 #include <dirent.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -168,6 +170,28 @@ static int put_node(struct local_node *n, struct err *e)
 
 /* ---- start and stop ---- */
 
+/*
+ * Names and addresses on the machine are fixed, so that there is one node at a time:
+ * the one that holds this name, which ends with it.  -1: another does.
+ */
+static int claim_machine(struct err *e)
+{
+	static const char name[] = "mesh-local-node";
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	socklen_t len = offsetof(struct sockaddr_un, sun_path) + sizeof(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(e, "claim the machine");
+	memcpy(at.sun_path + 1, name, sizeof(name) - 1); /* abstract: no file */
+	if (bind(fd, (struct sockaddr *)&at, len) == 0)
+		return fd;
+	close(fd);
+	return err_set(e, ERR_BUSY, "another mesh local runs pods on this machine");
+}
+
+static void sweep_machine(void);
+
 static int configure(
 	struct local_node *n, const struct local_node_config *cfg, struct err *e)
 {
@@ -205,6 +229,10 @@ struct local_node *local_node_start(struct loop *l, struct store *s,
 	timer_init(&n->refresh, l, on_refresh);
 	later_init(&n->changed, on_changed);
 	store_watch_begin(&n->watch, s, "pods", store_version(s), on_wake);
+	n->claim = claim_machine(e);
+	if (n->claim < 0)
+		goto stop_node;
+	sweep_machine();
 	if (configure(n, cfg, e) || node_net_up(n, e))
 		goto stop_node;
 	n->services = services_start(n, e);
@@ -236,7 +264,10 @@ void local_node_stop(struct local_node *n)
 	services_stop(n->services);
 	cluster_dns_stop(n->dns);
 	images_free(n->images);
-	local_node_sweep(NULL);
+	if (n->claim >= 0) {
+		sweep_machine();
+		close(n->claim);
+	}
 	free(n);
 }
 
@@ -252,14 +283,23 @@ static void sweep_links(void)
 		closedir(d);
 }
 
-void local_node_sweep(const char *dir)
+static void sweep_machine(void)
 {
-	char pods[PATH_MAX];
-
 	sweep_links();
 	(void)link_delete(LOCAL_NODE_LINK, NULL);
 	(void)nft_remove(NFT_IP4, LOCAL_NODE_TABLE, NULL);
 	tree_remove(LOCAL_NODE_SHM);
+}
+
+void local_node_sweep(const char *dir)
+{
+	char pods[PATH_MAX];
+	int claim = claim_machine(NULL);
+
+	if (claim >= 0) {
+		sweep_machine();
+		close(claim);
+	}
 	if (!dir)
 		return;
 	snprintf(pods, sizeof(pods), "%.4000s/pods", dir);

@@ -43,7 +43,8 @@ struct local_node *local_node_start(struct loop *l, struct store *s,
 	const struct local_node_config *cfg, struct err *e);
 /* Ends every pod's processes at once; objects in the store stay as they are. */
 void local_node_stop(struct local_node *n);
-/* What a node that was killed may have left; for `down`.  `dir` may be NULL. */
+/* What a node that was killed may have left; for `down`.  `dir` may be NULL.  Leaves
+ * the machine's links and rules alone while another node runs. */
 void local_node_sweep(const char *dir);
 
 /* The hooks for logs, exec, attach and port-forward; `*out` borrows the node. */

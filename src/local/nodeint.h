@@ -30,6 +30,7 @@ struct local_node {
 	struct store_watch watch;
 	struct later changed;
 	struct timer refresh; /* of volumes */
+	int claim;            /* fd: this is the machine's node */
 	struct services *services;
 	struct cluster_dns *dns;
 };

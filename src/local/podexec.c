@@ -1,13 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec: a further process in a running container, its streams over a WebSocket
+ * (v5.channel.k8s.io, v4 too): the first byte of each message is the channel.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "local/podioint.h"
-void podio_exec(void *arg, struct call *c, const struct podio_target *t)
+#include "local/ws.h"
+
+#define MESSAGE_MAX ((size_t)1 << 20)
+#define INPUT_MAX   ((size_t)1 << 20)
+
+struct exec_out {
+	struct exec_call *of;
+	struct watch watch; /* fd -1: at its end */
+	enum ws_channel channel;
+};
+
+struct exec_call {
+	struct local_node *node;
+	struct conn *conn; /* NULL: the client has gone */
+	struct ws ws;
+	struct watch exit; /* the pidfd */
+	pid_t pid;
+	struct exec_out out, err;
+	struct watch in; /* the pipe's write end, or the terminal */
+	struct buf input;
+	bool tty, in_ends;
+	struct later over;
+};
+
+/* ---- the end ---- */
+
+static void close_fd(struct watch *w)
 {
-	(void)arg;
-	(void)t;
-	call_text(c, 501, "x");
+	if (w->fd < 0)
+		return;
+	watch_end(w);
+	close(w->fd);
+	w->fd = -1;
 }
-void podio_forward(void *arg, struct call *c, const struct podio_target *t)
+
+static void exec_free(struct later *d)
 {
-	(void)arg;
-	(void)t;
-	call_text(c, 501, "x");
+	struct exec_call *x = container_of(d, struct exec_call, over);
+
+	close_fd(&x->in);
+	close_fd(&x->out.watch);
+	close_fd(&x->err.watch);
+	close_fd(&x->exit);
+	ws_fini(&x->ws);
+	buf_fini(&x->input);
+	free(x);
+}
+
+static void send_message(
+	struct exec_call *x, enum ws_channel channel, struct slice bytes)
+{
+	struct buf message = BUF_INIT, frame = BUF_INIT;
+
+	buf_char(&message, (char)channel);
+	buf_adds(&message, bytes);
+	if (x->conn && ws_write(&x->ws, WS_BINARY, buf_slice(&message), &frame) == 0)
+		conn_write(x->conn, frame.p + frame.at, buf_len(&frame));
+	buf_fini(&message);
+	buf_fini(&frame);
+}
+
+static struct json *status_of(int code)
+{
+	struct json *s = json_object(), *cause;
+	char text[80];
+
+	json_need_object(s, "metadata");
+	json_set_text(s, "status", code ? "Failure" : "Success");
+	if (!code)
+		return s;
+	snprintf(text, sizeof(text),
+		"command terminated with non-zero exit code: exit status %d", code);
+	json_set_text(s, "message", text);
+	json_set_text(s, "reason", "NonZeroExitCode");
+	cause = json_push(json_need_list(json_need_object(s, "details"), "causes"),
+		json_object());
+	snprintf(text, sizeof(text), "%d", code);
+	json_set_text(cause, "reason", "ExitCode");
+	json_set_text(cause, "message", text);
+	return s;
+}
+
+static void say_goodbye(struct exec_call *x, struct json *status)
+{
+	static const char normal[2] = {3, (char)232}; /* 1000 */
+	struct buf text = BUF_INIT, frame = BUF_INIT;
+
+	json_write(status, 0, &text);
+	send_message(x, WS_STATUS, buf_slice(&text));
+	if (x->conn && ws_write(&x->ws, WS_CLOSE, slice_bytes(normal, 2), &frame) == 0)
+		conn_write(x->conn, frame.p + frame.at, buf_len(&frame));
+	if (x->conn)
+		conn_finish(x->conn);
+	x->conn = NULL;
+	buf_fini(&text);
+	buf_fini(&frame);
+	json_free(status);
+	loop_later(x->node->loop, &x->over);
+}
+
+/* ---- what the process says ---- */
+
+/* False when there is nothing (more) now. */
+static bool pass_on(struct exec_out *o)
+{
+	char bytes[16384];
+	ssize_t n = read(o->watch.fd, bytes, sizeof(bytes));
+
+	if (n > 0) {
+		send_message(o->of, o->channel, slice_bytes(bytes, (size_t)n));
+		return true;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		close_fd(&o->watch);
+	return false;
+}
+
+static void on_output(struct watch *w, int what)
+{
+	struct exec_out *o = container_of(w, struct exec_out, watch);
+
+	(void)what;
+	if (pass_on(o) && o->of->conn && conn_backlog(o->of->conn) > CONN_HIGH)
+		(void)watch_set(w, 0);
+}
+
+static void on_ended(struct watch *w, int what)
+{
+	struct exec_call *x = container_of(w, struct exec_call, exit);
+	int status;
+
+	(void)what;
+	if (box_reap(x->pid, &status))
+		return;
+	close_fd(w);
+	while (x->out.watch.fd >= 0 && pass_on(&x->out))
+		;
+	while (x->err.watch.fd >= 0 && pass_on(&x->err))
+		;
+	if (x->conn)
+		say_goodbye(x, status_of(WIFEXITED(status) ? WEXITSTATUS(status)
+							   : 128 + WTERMSIG(status)));
+	else
+		loop_later(x->node->loop, &x->over);
+}
+
+/* ---- what the client says ---- */
+
+static void feed(struct exec_call *x)
+{
+	while (x->in.fd >= 0 && buf_len(&x->input)) {
+		ssize_t n =
+			write(x->in.fd, x->input.p + x->input.at, buf_len(&x->input));
+
+		if (n < 0 && errno == EAGAIN) {
+			(void)watch_set(&x->in, WATCH_OUT);
+			return;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		buf_take(&x->input, n > 0 ? (size_t)n : buf_len(&x->input));
+	}
+	if (x->in.fd >= 0)
+		(void)watch_set(&x->in, 0);
+	if (x->conn && x->conn->is_paused)
+		conn_resume(x->conn);
+	if (x->in_ends && !x->tty)
+		close_fd(&x->in);
+}
+
+static void on_input_room(struct watch *w, int what)
+{
+	(void)what;
+	feed(container_of(w, struct exec_call, in));
+}
+
+static void resize(struct exec_call *x, struct slice text)
+{
+	struct json *j = json_parse(text, NULL);
+	struct winsize size = {.ws_row = (unsigned short)json_int_at(j, "Height", 24),
+		.ws_col = (unsigned short)json_int_at(j, "Width", 80)};
+
+	if (x->tty && x->in.fd >= 0)
+		(void)ioctl(x->in.fd, TIOCSWINSZ, &size);
+	json_free(j);
+}
+
+static void on_message(struct exec_call *x, struct slice m)
+{
+	struct slice rest = m.n ? (struct slice){m.p + 1, m.n - 1} : m;
+
+	if (!m.n)
+		return;
+	switch ((uint8_t)m.p[0]) {
+	case WS_STDIN:
+		(void)buf_adds(&x->input, rest);
+		if (buf_len(&x->input) > INPUT_MAX)
+			conn_pause(x->conn);
+		feed(x);
+		break;
+	case WS_RESIZE:
+		resize(x, rest);
+		break;
+	case WS_HALF:
+		x->in_ends = rest.n && rest.p[0] == WS_STDIN;
+		feed(x);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The client has gone: the process loses its terminal, else its life. */
+static void client_left(struct exec_call *x)
+{
+	x->conn = NULL;
+	if (x->exit.fd >= 0)
+		(void)box_kill(x->exit.fd, SIGKILL);
+	else
+		loop_later(x->node->loop, &x->over);
+}
+
+static void pong(struct exec_call *x, struct slice payload)
+{
+	struct buf frame = BUF_INIT;
+
+	if (ws_write(&x->ws, WS_PONG, payload, &frame) == 0)
+		conn_write(x->conn, frame.p + frame.at, buf_len(&frame));
+	buf_fini(&frame);
+}
+
+static size_t on_in(struct conn *conn, void *arg, const uint8_t *p, size_t n)
+{
+	struct exec_call *x = arg;
+	struct slice in = slice_bytes(p, n), payload;
+	enum ws_op op;
+	size_t used;
+	int rc;
+
+	while ((rc = ws_read(&x->ws, in, &used, &op, &payload, NULL)) == 1) {
+		in = (struct slice){in.p + used, in.n - used};
+		if (op == WS_BINARY || op == WS_TEXT)
+			on_message(x, payload);
+		else if (op == WS_PING)
+			pong(x, payload);
+		else if (op == WS_CLOSE)
+			rc = -1;
+		if (rc < 0)
+			break;
+	}
+	if (rc < 0) {
+		client_left(x);
+		conn_finish(conn);
+	}
+	return n;
+}
+
+static void on_room(struct conn *conn, void *arg)
+{
+	struct exec_call *x = arg;
+
+	(void)conn;
+	if (x->out.watch.fd >= 0)
+		(void)watch_set(&x->out.watch, WATCH_IN);
+	if (x->err.watch.fd >= 0)
+		(void)watch_set(&x->err.watch, WATCH_IN);
+}
+
+static void on_eof(struct conn *conn, void *arg)
+{
+	client_left(arg);
+	conn_end(conn);
+}
+
+static void on_gone(struct conn *conn, void *arg, const struct err *e)
+{
+	(void)conn;
+	(void)e;
+	client_left(arg);
+}
+
+static const struct conn_user exec_user = {
+	.on_in = on_in, .on_room = on_room, .on_eof = on_eof, .on_gone = on_gone};
+
+/* ---- the beginning ---- */
+
+struct exec_fds {
+	int in[2], out[2], err[2]; /* [0] is read from, [1] written to; -1: none */
+};
+
+static int open_terminal(struct exec_fds *f)
+{
+	char name[64];
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+
+	if (master < 0 || grantpt(master) || unlockpt(master) ||
+		ptsname_r(master, name, sizeof(name)))
+		return -1;
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	f->in[0] = f->out[1] = f->err[1] = slave;
+	f->in[1] = master;
+	f->out[0] = fcntl(master, F_DUPFD_CLOEXEC, 3);
+	return slave < 0 ? -1 : 0;
+}
+
+static int open_fds(struct exec_fds *f, const struct podio_target *t)
+{
+	*f = (struct exec_fds){{-1, -1}, {-1, -1}, {-1, -1}};
+	if (t->tty)
+		return open_terminal(f);
+	return (t->in && pipe2(f->in, O_CLOEXEC)) || pipe2(f->out, O_CLOEXEC) ||
+			       pipe2(f->err, O_CLOEXEC)
+		       ? -1
+		       : 0;
+}
+
+static void close_child_side(struct exec_fds *f, bool tty)
+{
+	if (f->in[0] >= 0)
+		close(f->in[0]);
+	if (!tty && f->out[1] >= 0)
+		close(f->out[1]);
+	if (!tty && f->err[1] >= 0)
+		close(f->err[1]);
+}
+
+static void watch_out(
+	struct exec_call *x, struct exec_out *o, int fd, enum ws_channel ch)
+{
+	o->of = x;
+	o->channel = ch;
+	o->watch.fd = -1;
+	if (fd < 0)
+		return;
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	watch_init(&o->watch, x->node->loop, fd, on_output);
+	(void)watch_set(&o->watch, WATCH_IN);
+}
+
+static void take_fds(struct exec_call *x, const struct exec_fds *f)
+{
+	watch_out(x, &x->out, f->out[0], WS_STDOUT);
+	watch_out(x, &x->err, f->err[0], WS_STDERR);
+	x->in.fd = -1;
+	if (f->in[1] < 0)
+		return;
+	(void)fcntl(f->in[1], F_SETFL, O_NONBLOCK);
+	watch_init(&x->in, x->node->loop, f->in[1], on_input_room);
+}
+
+static struct conn *shake_hands(struct call *call)
+{
+	struct slice key = fields_get(&call->req->fields, SLICE("sec-websocket-key"));
+	struct slice rest =
+		fields_get(&call->req->fields, SLICE("sec-websocket-protocol"));
+	struct slice one;
+	const char *protocol = NULL;
+	char accept[WS_ACCEPT];
+
+	while (slice_cut(&rest, ',', &one)) {
+		one = slice_trim(one);
+		if (slice_is(one, "v5.channel.k8s.io"))
+			protocol = "v5.channel.k8s.io";
+		else if (!protocol && slice_is(one, "v4.channel.k8s.io"))
+			protocol = "v4.channel.k8s.io";
+	}
+	if (!protocol || !key.n)
+		return NULL;
+	ws_accept(key, accept);
+	call_header(call, "sec-websocket-accept", accept);
+	call_header(call, "sec-websocket-protocol", protocol);
+	return call_upgrade(call, "websocket");
+}
+
+static void begin(
+	struct exec_call *x, struct conn *conn, int pidfd, const struct err *e)
+{
+	struct json *status;
+
+	x->conn = conn;
+	ws_init(&x->ws, true, MESSAGE_MAX);
+	conn_use(conn, &exec_user, x);
+	if (pidfd >= 0) {
+		watch_init(&x->exit, x->node->loop, pidfd, on_ended);
+		(void)watch_set(&x->exit, WATCH_IN);
+		return;
+	}
+	status = status_of(126);
+	json_set_text(status, "message", e->msg);
+	say_goodbye(x, status);
+}
+
+/* Nobody listens: it is killed, and reaped when it has ended. */
+static void begin_alone(struct exec_call *x, int pidfd)
+{
+	if (pidfd >= 0) {
+		watch_init(&x->exit, x->node->loop, pidfd, on_ended);
+		(void)watch_set(&x->exit, WATCH_IN);
+	}
+	client_left(x);
+}
+
+void podio_exec(void *arg, struct call *call, const struct podio_target *t)
+{
+	struct local_node *n = arg;
+	struct container *c = podio_find(n, t);
+	struct exec_call *x;
+	struct exec_fds f;
+	struct err e = {0};
+	struct conn *conn;
+	int pidfd = -1;
+
+	if (!c || c->at != CONTAINER_RUNNING) {
+		call_text(call, 400, "container \"%s\" is not running\n", t->container);
+		return;
+	}
+	x = calloc(1, sizeof(*x));
+	must(x);
+	x->node = n;
+	x->tty = t->tty;
+	x->exit.fd = -1;
+	later_init(&x->over, exec_free);
+	if (open_fds(&f, t))
+		err_sys(&e, "open pipes");
+	else
+		pidfd = container_exec(c, (char **)t->command, f.in[0], f.out[1],
+			f.err[1], &x->pid, &e);
+	close_child_side(&f, t->tty);
+	take_fds(x, &f);
+	conn = shake_hands(call);
+	if (conn) {
+		begin(x, conn, pidfd, &e);
+		return;
+	}
+	call_text(call, 400, "exec needs a WebSocket with v5.channel.k8s.io\n");
+	begin_alone(x, pidfd);
 }
