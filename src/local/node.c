@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The node: what the store says should run here, and its own object there. */
-#include <dirent.h>
+#include <net/if.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -273,14 +273,13 @@ void local_node_stop(struct local_node *n)
 
 static void sweep_links(void)
 {
-	DIR *d = opendir("/sys/class/net");
-	struct dirent *f;
+	struct if_nameindex *all = if_nameindex();
 
-	while (d && (f = readdir(d)))
-		if (strncmp(f->d_name, "mlp", 3) == 0 && strlen(f->d_name) == 11)
-			(void)link_delete(f->d_name, NULL);
-	if (d)
-		closedir(d);
+	for (struct if_nameindex *i = all; i && i->if_name; i++)
+		if (strncmp(i->if_name, "mlp", 3) == 0 && strlen(i->if_name) == 11)
+			(void)link_delete(i->if_name, NULL);
+	if (all)
+		if_freenameindex(all);
 }
 
 static void sweep_machine(void)

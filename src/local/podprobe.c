@@ -34,7 +34,7 @@ static void close_asking(struct probe *p)
 		(void)box_kill(p->exec.fd, SIGKILL);
 		close(p->exec.fd);
 		p->exec.fd = -1;
-		(void)waitpid(p->pid, &status, WNOHANG); /* else init's */
+		(void)waitpid(p->pid, &status, 0); /* it was killed: at once */
 	}
 	p->asking = false;
 }

@@ -327,6 +327,18 @@ static void close_watch(struct watch *w)
 	w->fd = -1;
 }
 
+/* A hook that still runs is over with what it was for. */
+static void end_hook(struct container *c)
+{
+	int status;
+
+	if (c->hook.fd < 0)
+		return;
+	(void)box_kill(c->hook.fd, SIGKILL);
+	(void)waitpid(c->hook_pid, &status, 0); /* it was killed: at once */
+	close_watch(&c->hook);
+}
+
 static void on_exit_ready(struct watch *w, int what)
 {
 	struct container *c = container_of(w, struct container, exit);
@@ -337,8 +349,9 @@ static void on_exit_ready(struct watch *w, int what)
 		return;
 	code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	close_watch(&c->exit);
-	close_watch(&c->hook);
-	timer_clear(&c->stop);
+	end_hook(c);
+	if (c->stop.loop)
+		timer_clear(&c->stop);
 	probes_stop(c);
 	container_log_close(c);
 	c->started = c->ready = c->stopping = false;
@@ -504,7 +517,7 @@ static bool pre_stop(struct container *c)
 	}
 	if (!json_count(list))
 		return false;
-	close_watch(&c->hook);
+	end_hook(c);
 	json_each(w, list)
 	{
 		words_add(&argv, "%s", json_text(w) ? json_text(w) : "");
@@ -546,7 +559,7 @@ void container_fini(struct container *c)
 	}
 	probes_stop(c);
 	close_watch(&c->exit);
-	close_watch(&c->hook);
+	end_hook(c);
 	container_log_close(c);
 	if (c->stop.loop)
 		timer_clear(&c->stop);
