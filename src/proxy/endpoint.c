@@ -215,8 +215,6 @@ static uint64_t backoff(const struct endpoint *ep)
 	return ns + (uint64_t)((double)ns * s->backoff_jitter * random_unit());
 }
 
-#define DISTRUST_AFTER 5
-
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
 {
 	ep->failures++;
