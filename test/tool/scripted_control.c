@@ -7,8 +7,11 @@
  * The script's lines:
  *	service ADDR NAME          what is meant by this address
  *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2
- *between opaque ADDR                the service at this address speaks bytes allow ID
- *inbound: only this identity (else everybody)
+ *	opaque ADDR                the service at this address speaks bytes
+ *	port N PROTO               inbound: detect (else), opaque, tls, http1, http2,
+ *grpc permit N WHO [VALUE]       inbound: an authorization of the port; WHO is all,
+ *none, network CIDR, identity ID, mesh (any identity) allow ID inbound, ports without
+ *`permit`: this identity only
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
  *
@@ -32,7 +35,7 @@
 
 #define LINES_MAX 512
 
-enum word { W_SERVICE, W_ENDPOINT, W_OPAQUE, W_ALLOW };
+enum word { W_SERVICE, W_ENDPOINT, W_OPAQUE, W_ALLOW, W_PORT, W_PERMIT };
 
 struct line {
 	enum word word;
@@ -69,7 +72,8 @@ static void die(const char *what)
 
 static void read_script(void)
 {
-	static const char *const words[] = {"service", "endpoint", "opaque", "allow"};
+	static const char *const words[] = {
+		"service", "endpoint", "opaque", "allow", "port", "permit"};
 	char text[1024], word[32];
 	FILE *f = fopen(t.script, "r");
 
@@ -360,54 +364,120 @@ static void outbound(struct grpc_request *r, struct slice message)
 
 /* ---- inbound policy ---- */
 
-static Inbound__Authz *authz(const char *id, struct arena *a)
+static Inbound__Authn *mesh(const char *who, const char *id, struct arena *a)
+{
+	Inbound__Authn *n = API_NEW(Inbound__Authn, inbound__authn, a);
+	Inbound__Authn__PermitMeshTLS *m = API_NEW(
+		Inbound__Authn__PermitMeshTLS, inbound__authn__permit_mesh_tls, a);
+	Inbound__IdentitySuffix *any =
+		API_NEW(Inbound__IdentitySuffix, inbound__identity_suffix, a);
+	Inbound__Identity *one = API_NEW(Inbound__Identity, inbound__identity, a);
+
+	n->permit_case = INBOUND__AUTHN__PERMIT_MESH_TLS;
+	n->mesh_tls = m;
+	m->clients_case = INBOUND__AUTHN__PERMIT_MESH_TLS__CLIENTS_IDENTITIES;
+	m->identities =
+		API_NEW(Inbound__ClientIdentities, inbound__client_identities, a);
+	one->name = (char *)id;
+	if (strcmp(who, "mesh") == 0)
+		ONE(m->identities->suffixes, m->identities->n_suffixes, any, a);
+	else
+		ONE(m->identities->identities, m->identities->n_identities, one, a);
+	return n;
+}
+
+static Inbound__Authn *everybody(struct arena *a)
+{
+	Inbound__Authn *n = API_NEW(Inbound__Authn, inbound__authn, a);
+
+	n->permit_case = INBOUND__AUTHN__PERMIT_UNAUTHENTICATED;
+	n->unauthenticated = API_NEW(Inbound__Authn__PermitUnauthenticated,
+		inbound__authn__permit_unauthenticated, a);
+	return n;
+}
+
+/* `who` as in the script; `value` goes with it. */
+static Inbound__Authz *authz(const char *who, const char *value, struct arena *a)
 {
 	Inbound__Authz *z = API_NEW(Inbound__Authz, inbound__authz, a);
 	Inbound__Network *n = API_NEW(Inbound__Network, inbound__network, a);
-	struct cidr all = {.ip.family = 4};
-	Inbound__Identity *one;
+	struct cidr net = {.ip.family = 4};
+	bool by_net = strcmp(who, "network") == 0, all = strcmp(who, "all") == 0;
 
-	n->net = api_cidr(&all, a);
+	if (by_net && !cidr_parse(slice_of(value), &net))
+		die("a network is malformed");
+	n->net = api_cidr(&net, a);
 	ONE(z->networks, z->n_networks, n, a);
-	z->authentication = API_NEW(Inbound__Authn, inbound__authn, a);
-	z->metadata = api_meta_default(id ? "only" : "all-unauthenticated", a);
-	if (!id) {
-		z->authentication->permit_case = INBOUND__AUTHN__PERMIT_UNAUTHENTICATED;
-		z->authentication->unauthenticated =
-			API_NEW(Inbound__Authn__PermitUnauthenticated,
-				inbound__authn__permit_unauthenticated, a);
-		return z;
-	}
-	z->authentication->permit_case = INBOUND__AUTHN__PERMIT_MESH_TLS;
-	z->authentication->mesh_tls = API_NEW(
-		Inbound__Authn__PermitMeshTLS, inbound__authn__permit_mesh_tls, a);
-	z->authentication->mesh_tls->clients_case =
-		INBOUND__AUTHN__PERMIT_MESH_TLS__CLIENTS_IDENTITIES;
-	z->authentication->mesh_tls->identities =
-		API_NEW(Inbound__ClientIdentities, inbound__client_identities, a);
-	one = API_NEW(Inbound__Identity, inbound__identity, a);
-	one->name = (char *)id;
-	ONE(z->authentication->mesh_tls->identities->identities,
-		z->authentication->mesh_tls->identities->n_identities, one, a);
+	z->authentication = by_net || all ? everybody(a) : mesh(who, value, a);
+	z->metadata = api_meta_default(all ? "all-unauthenticated" : "only", a);
 	return z;
+}
+
+static void authorize(Inbound__Server *s, const char *port, struct arena *a)
+{
+	const char *only = NULL;
+
+	s->authorizations = arena_array(a, t.n + 1, sizeof *s->authorizations);
+	for (size_t i = 0; i < t.n; i++) {
+		const struct line *l = &t.lines[i];
+
+		if (l->word == W_ALLOW)
+			only = l->a;
+		if (l->word != W_PERMIT || strcmp(l->a, port) != 0 ||
+			strcmp(l->b, "none") == 0)
+			continue;
+		s->authorizations[s->n_authorizations++] = authz(l->b, l->c, a);
+	}
+	if (!find(W_PERMIT, port))
+		s->authorizations[s->n_authorizations++] =
+			authz(only ? "identity" : "all", only, a);
+}
+
+static void speak(Inbound__ProxyProtocol *p, const char *proto, struct arena *a)
+{
+	static const struct {
+		const char *name;
+		Inbound__ProxyProtocol__KindCase kind;
+		const ProtobufCMessageDescriptor *message;
+	} kinds[] = {
+		{"opaque", INBOUND__PROXY_PROTOCOL__KIND_OPAQUE,
+			&inbound__proxy_protocol__opaque__descriptor},
+		{"tls", INBOUND__PROXY_PROTOCOL__KIND_TLS,
+			&inbound__proxy_protocol__tls__descriptor},
+		{"http1", INBOUND__PROXY_PROTOCOL__KIND_HTTP1,
+			&inbound__proxy_protocol__http1__descriptor},
+		{"http2", INBOUND__PROXY_PROTOCOL__KIND_HTTP2,
+			&inbound__proxy_protocol__http2__descriptor},
+		{"grpc", INBOUND__PROXY_PROTOCOL__KIND_GRPC,
+			&inbound__proxy_protocol__grpc__descriptor},
+	};
+
+	for (size_t i = 0; i < countof(kinds); i++)
+		if (strcmp(proto, kinds[i].name) == 0) {
+			ProtobufCMessage *m =
+				arena_array(a, 1, kinds[i].message->sizeof_message);
+
+			protobuf_c_message_init(kinds[i].message, m);
+			p->kind_case = kinds[i].kind;
+			p->opaque = (Inbound__ProxyProtocol__Opaque *)m;
+			return;
+		}
+	p->kind_case = INBOUND__PROXY_PROTOCOL__KIND_DETECT;
+	p->detect = API_NEW(
+		Inbound__ProxyProtocol__Detect, inbound__proxy_protocol__detect, a);
+	p->detect->timeout = api_duration(10 * NS_PER_S, a);
 }
 
 static void answer_inbound(struct watcher *w)
 {
 	Inbound__Server s = INBOUND__SERVER__INIT;
-	const char *id = NULL;
+	const struct line *port = find(W_PORT, w->what);
 	struct arena a;
 
 	arena_init(&a, 1 << 20);
-	for (size_t i = 0; i < t.n; i++)
-		if (t.lines[i].word == W_ALLOW)
-			id = t.lines[i].a;
 	s.protocol = API_NEW(Inbound__ProxyProtocol, inbound__proxy_protocol, &a);
-	s.protocol->kind_case = INBOUND__PROXY_PROTOCOL__KIND_DETECT;
-	s.protocol->detect = API_NEW(
-		Inbound__ProxyProtocol__Detect, inbound__proxy_protocol__detect, &a);
-	s.protocol->detect->timeout = api_duration(10 * NS_PER_S, &a);
-	ONE(s.authorizations, s.n_authorizations, authz(id, &a), &a);
+	speak(s.protocol, port ? port->b : "detect", &a);
+	authorize(&s, w->what, &a);
 	ONE(s.labels, s.n_labels, api_label("name", "default:all-unauthenticated", &a),
 		&a);
 	push(w, &s);
@@ -416,8 +486,16 @@ static void answer_inbound(struct watcher *w)
 
 static void inbound(struct grpc_request *r, struct slice message)
 {
-	(void)message;
-	watch(r, "", answer_inbound);
+	Inbound__PortSpec *m;
+	char port[8] = "";
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	m = API_READ(Inbound__PortSpec, inbound__port_spec, message, &a, NULL);
+	if (m)
+		snprintf(port, sizeof port, "%u", m->port & 0xffff);
+	watch(r, port, answer_inbound);
+	arena_fini(&a);
 }
 
 /* ---- identity ---- */

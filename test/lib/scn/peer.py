@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients and servers that do what a scenario's lines say, one thread each."""
+import select, socket, ssl, struct, threading, time
+
+from . import h2, net
+from .text import Failed, Quoted, check_fields, differ, flag, match, pattern, quoted, seconds, take
+
+LIMIT = 5  # seconds a step may take, unless it says "within"
+
+
+class Closed(Failed):
+    pass
+
+
+class Flags:
+    """Names that scripts tell each other of."""
+    def __init__(self):
+        self.lock, self.told, self.over = threading.Condition(), set(), False
+
+    def tell(self, name):
+        with self.lock:
+            self.told.add(name)
+            self.lock.notify_all()
+
+    def wait(self, name, limit):
+        with self.lock:
+            if not self.lock.wait_for(lambda: name in self.told or self.over, limit) or self.over:
+                raise Failed("%s was not told" % name)
+
+    def stop(self):
+        with self.lock:
+            self.over = True
+            self.lock.notify_all()
+
+
+class Peer:
+    """One connection after the other and the steps on them."""
+    def __init__(self, scene, name, lines):
+        self.scene, self.name, self.lines = scene, name, lines
+        self.sock, self.http2, self.listener = None, None, None
+        self.buf, self.head, self.hello = b"", None, b""
+        self.error, self.thread, self.asked = None, None, ""
+
+    def note(self, what):
+        self.scene.note("%s %s" % (self.name, what))
+
+    # ---- the run ----
+
+    def start(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        line = None
+        try:
+            for line in self.lines:
+                self.step(line)
+        except Failed as e:
+            self.error = (e.line or line, str(e))
+        except (OSError, ValueError, IndexError, KeyError) as e:
+            self.error = (line, "%s: %s" % (type(e).__name__, e))
+        finally:
+            if self.error:
+                self.scene.failed(self)
+            self.end()
+
+    def end(self):
+        if self.sock:
+            self.sock.close()
+        self.sock = None
+
+    def step(self, line):
+        words = line.words()
+        self.limit = seconds(take(words, "within", "%ds" % LIMIT))
+        self.asked = words[0]
+        step = getattr(self, "do_" + words[0].replace("-", "_"), None)
+        if not step:
+            raise Failed("there is no step %r" % words[0])
+        self.below = line.below
+        step(words[1:])
+
+    # ---- bytes ----
+
+    def write(self, data, cut=None):
+        self.note("> %r" % data[:300] + (" … %d bytes" % len(data) if len(data) > 300 else ""))
+        self.sock.settimeout(self.limit)
+        if cut is not None:
+            self.sock.sendall(data[:cut])
+            time.sleep(0.01)
+            data = data[cut:]
+        self.sock.sendall(data)
+
+    def more(self, until):
+        """Reads once; b"" at the end."""
+        left = until - time.monotonic()
+        if left <= 0:
+            raise Failed("nothing came in time")
+        self.sock.settimeout(left)
+        try:
+            data = self.sock.recv(262144)
+        except TimeoutError:
+            raise Failed("nothing came in time")
+        except ConnectionResetError:
+            raise Closed("the connection was reset")
+        self.note("< %r" % data[:300] + (" … %d bytes" % len(data) if len(data) > 300 else "") if data else "< end")
+        return data
+
+    def need(self, done):
+        """Reads until done(buf) is true."""
+        until = time.monotonic() + self.limit
+        while not done(self.buf):
+            data = self.more(until)
+            if not data:
+                raise Closed("the connection ended")
+            self.buf += data
+
+    def read(self, want):
+        """Exactly these bytes come."""
+        try:
+            self.need(lambda b: len(b) >= len(want) or not want.startswith(b))
+        except Failed as e:
+            raise Failed("%s: %s" % (e, differ(want, self.buf)))
+        if not self.buf.startswith(want):
+            raise Failed(differ(want, self.buf[:len(want) + 40]))
+        self.buf = self.buf[len(want):]
+
+    # ---- HTTP/1 ----
+
+    def read_head(self, only):
+        try:
+            self.need(lambda b: b"\r\n\r\n" in b)
+        except Failed as e:
+            raise Failed("%s; of a head there is %r" % (e, self.buf[-300:]))
+        text, self.buf = self.buf.split(b"\r\n\r\n", 1)
+        first, *rest = text.decode("latin-1").split("\r\n")
+        fields = [(n.lower(), v.strip()) for n, _, v in (l.partition(":") for l in rest)]
+        self.head = dict(fields)
+        if self.below and not match(self.below[0].text, first):
+            raise Failed("want %r, got %r\n  with %r" % (self.below[0].text, first, fields), self.below[0])
+        check_fields(self.below[1:], fields, only)
+
+    def read_body(self):
+        if "chunked" in self.head.get("transfer-encoding", ""):
+            return self.read_chunks()
+        if "content-length" in self.head:
+            n = int(self.head["content-length"])
+            self.need(lambda b: len(b) >= n)
+        else:
+            n = self.read_rest()
+        body, self.buf = self.buf[:n], self.buf[n:]
+        return body
+
+    def read_rest(self):
+        until = time.monotonic() + self.limit
+        while data := self.more(until):
+            self.buf += data
+        return len(self.buf)
+
+    def read_chunks(self):
+        body = b""
+        while True:
+            self.need(lambda b: b"\r\n" in b)
+            size, self.buf = self.buf.split(b"\r\n", 1)
+            n = int(size.split(b";")[0], 16)
+            if n == 0:
+                break
+            self.need(lambda b: len(b) >= n + 2)
+            if self.buf[n:n + 2] != b"\r\n":
+                raise Failed("a chunk of %d does not end with it" % n)
+            body, self.buf = body + self.buf[:n], self.buf[n + 2:]
+        self.need(lambda b: b.startswith(b"\r\n") or b"\r\n\r\n" in b)
+        trailers, self.buf = ("", self.buf[2:]) if self.buf.startswith(b"\r\n") else self.buf.split(b"\r\n\r\n", 1)
+        self.trailers = [(n.lower(), v.strip()) for n, _, v in
+                         (l.partition(":") for l in (trailers or b"").decode("latin-1").split("\r\n") if l)]
+        return body
+
+    # ---- steps: sending ----
+
+    def do_send(self, words):
+        if self.http2:
+            return self.http2.send(words, self.below, self.limit)
+        cut = take(words, "cut")
+        self.write(self.text_to_send(words), None if cut is None else int(cut))
+
+    def lines_below(self):
+        return "".join(l.text + "\r\n" for l in self.below).encode("latin-1")
+
+    def text_to_send(self, words):
+        what = words[0] if words else ""
+        if what == "head":
+            return self.lines_below() + b"\r\n" + quoted(words[1:])
+        if what == "chunk":
+            data = quoted(words[1:])
+            return b"%x\r\n%s\r\n" % (len(data), data)
+        if what == "last-chunk":
+            return b"0\r\n" + self.lines_below() + b"\r\n"
+        if what == "hello":
+            return self.client_hello(words[1])
+        if words[1:] == ["bytes"]:
+            return pattern(int(what))
+        return quoted(words)
+
+    def client_hello(self, name):
+        out = ssl.MemoryBIO()
+        tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        self.scene.hello = out.read()
+        return self.scene.hello
+
+    # ---- steps: expecting ----
+
+    def do_expect(self, words):
+        if self.http2:
+            return self.http2.expect(words, self.below, self.limit)
+        what = words[0]
+        if isinstance(what, Quoted):
+            self.read(quoted(words))
+        elif what == "head":
+            self.read_head(flag(words, "only"))
+        elif what == "body":
+            self.expect_body(words[1:])
+        elif what == "trailers":
+            check_fields(self.below, self.trailers, True)
+        elif what == "hello":
+            self.read(self.scene.hello)
+        elif what == "silence":
+            self.expect_silence(seconds(words[1]))
+        elif what in ("eof", "reset", "close"):
+            self.expect_end(what)
+        elif words[1:] == ["bytes"]:
+            self.read(pattern(int(what)))
+        else:
+            raise Failed("%r cannot be expected" % what)
+
+    def expect_body(self, words):
+        want = pattern(int(words[0])) if words[1:] == ["bytes"] else quoted(words)
+        got = self.read_body()
+        if got != want:
+            raise Failed("the body: " + differ(want, got))
+
+    def expect_silence(self, time_):
+        ready = select.select([self.sock], [], [], time_)[0]
+        if self.buf or ready:
+            raise Failed("there are bytes, or the end: %r" % (self.buf or self.sock.recv(1000, socket.MSG_PEEK)))
+
+    def expect_end(self, what):
+        try:
+            data = self.buf or self.more(time.monotonic() + self.limit)
+        except Closed:
+            if what == "eof":
+                raise
+            return
+        if data:
+            raise Failed("the connection goes on with %r" % data[:200])
+        if what == "reset":
+            raise Failed("the connection ended in order")
+
+    # ---- steps: the rest ----
+
+    def do_tell(self, words):
+        self.scene.flags.tell(words[0])
+
+    def do_await(self, words):
+        self.scene.flags.wait(words[0], self.limit)
+
+    def do_delay(self, words):
+        time.sleep(seconds(words[0]))
+
+    def do_shutdown(self, words):
+        self.note("> end")
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def do_close(self, words):
+        self.end()
+
+    def do_reset(self, words):
+        self.note("> reset")
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.end()
+
+    def do_small_window(self, words):
+        """What the kernel takes for us before the sender must wait."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def do_h2(self, words):
+        self.http2 = h2.Session(self, isinstance(self, Client), dict(w.split("=") for w in words if "=" in w),
+                                "hold" in words)
+        self.http2.begin(self.limit)
+
+
+def begins_with_bytes(line):
+    words = line.text.split() if line else [""]
+    return words[0] in ("expect", "h2") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
+
+
+def has_bytes(sock, until):
+    """False: it ended without one."""
+    sock.settimeout(max(0.01, until - time.monotonic()))
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+class One(Peer):
+    """A connection of a server that does the same for each."""
+    def __init__(self, scene, name, lines, sock):
+        super().__init__(scene, name, lines)
+        self.sock = sock
+
+    def run(self):
+        if begins_with_bytes(self.lines[0]) and not has_bytes(self.sock, time.monotonic() + 10):
+            return self.end()
+        super().run()
+
+
+class Client(Peer):
+    def __init__(self, scene, name, lines, to, where, source):
+        super().__init__(scene, name, lines)
+        self.to, self.where, self.source = to, where, source
+
+    def run(self):
+        if not self.lines or not self.lines[0].text.startswith("connect"):
+            try:
+                self.limit = LIMIT
+                self.do_connect([])
+            except Exception as e:
+                self.error = (self.lines[0] if self.lines else None, "connect: %s" % e)
+                self.scene.failed(self)
+                return
+        super().run()
+
+    def do_connect(self, words):
+        """"connect" anew; "connect refused" when it must not succeed."""
+        self.end()
+        self.buf, self.http2 = b"", None
+        try:
+            self.sock = net.connect(*self.to, self.where, self.source, self.limit)
+        except OSError as e:
+            if words == ["refused"]:
+                return
+            raise Failed("connect: %s" % e)
+        if words == ["refused"]:
+            raise Failed("the connection was taken")
+
+
+class Server(Peer):
+    """Accepts by itself, and again at each "accept"; `each`: the lines for every connection."""
+    def __init__(self, scene, name, lines, at, each):
+        super().__init__(scene, name, lines)
+        self.at, self.each = at, each
+        self.listener = net.listen(*at)
+        self.wants_bytes = False
+
+    def run(self):
+        if self.each:
+            return self.run_each()
+        try:
+            self.limit = 10
+            if not self.lines or not self.lines[0].text.startswith("accept"):
+                self.plan(self.lines[0] if self.lines else None)
+                self.do_accept([])
+        except Failed as e:
+            self.error = (self.lines[0], str(e))
+            self.scene.failed(self)
+            return
+        super().run()
+
+    def run_each(self):
+        while True:
+            try:
+                sock = self.listener.accept()[0]
+            except OSError:
+                return
+            One(self.scene, self.name, self.lines, sock).start()
+
+    def step(self, line):
+        if line.text.startswith("accept"):
+            at = self.lines.index(line) + 1
+            self.plan(self.lines[at] if at < len(self.lines) else None)
+        super().step(line)
+
+    def plan(self, following):
+        self.wants_bytes = begins_with_bytes(following)
+
+    def do_accept(self, words):
+        """The next connection; those that end without a word were made in advance and are nobody's."""
+        self.end()
+        self.buf, self.http2 = b"", None
+        until = time.monotonic() + self.limit
+        while True:
+            self.listener.settimeout(max(0.01, until - time.monotonic()))
+            try:
+                self.sock = self.listener.accept()[0]
+            except TimeoutError:
+                raise Failed("no connection came")
+            self.note("accepted")
+            if not self.wants_bytes or has_bytes(self.sock, until):
+                return
+            self.end()
+
+    def do_unlisten(self, words):
+        self.listener.close()
+
+    def stop(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One scenario: the proxies, what the control plane says, and the steps at the left margin."""
+import os, re, signal, socket, subprocess, threading, time
+
+from . import net, text
+from .peer import LIMIT, Client, Flags, Server
+from .text import Failed, seconds, take
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+MESH, CONTROL = os.environ.get("MESH", TOP + "/build/mesh"), TOP + "/build/tool/scripted_control"
+UID = 2102
+SERIES = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+# Short times: a scenario that waits for a default of ten seconds is too slow to have.
+DEFAULTS = {
+    "DESTINATION_SVC_ADDR": "localhost.:8086", "POLICY_SVC_ADDR": "localhost.:8086",
+    "IDENTITY_SVC_ADDR": "localhost.:8086", "POLICY_WORKLOAD": '{"ns":"test","pod":"x"}',
+    "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8", "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
+
+
+class Scene:
+    def __init__(self, file, folder):
+        self.file, self.dir = file, folder
+        self.flags, self.peers, self.lines_of_log = Flags(), [], []
+        self.procs, self.logs, self.hello, self.began = {}, {}, b"", time.monotonic()
+        self.broken, self.said, self.vars = threading.Event(), None, {}
+
+    def note(self, what):
+        self.lines_of_log.append("%7.3f %s" % (time.monotonic() - self.began, what))
+
+    def failed(self, peer):
+        self.note("%s FAILED" % peer.name)
+        self.broken.set()
+        self.flags.stop()
+
+    # ---- the run ----
+
+    def run(self):
+        """None, or (place, what) of the first failure."""
+        lines = text.read(self.file)
+        line = None
+        try:
+            self.prepare(any(re.match(r"(start )?proxy peer|control peer", l.text) for l in lines))
+            for line in lines:
+                self.step(line)
+            self.finish()
+        except Failed as e:
+            return (self.first_failure() or ((e.line or line).place if e.line or line else self.file, str(e)))
+        except (OSError, ValueError, IndexError, KeyError, TypeError) as e:
+            return self.first_failure() or (line.place if line else self.file, "%s: %s" % (type(e).__name__, e))
+        finally:
+            for p in self.procs.values():
+                p.kill()
+        return None
+
+    def first_failure(self):
+        for p in self.peers:
+            if p.error:
+                return (p.error[0].place if p.error[0] else self.file), "%s: %s" % (p.name, p.error[1])
+        return None
+
+    def prepare(self, with_peer):
+        net.make(["world", "pod"] + ["peer"] * with_peer)
+        net.wire(with_peer)
+        open(self.dir + "/token", "w").write("token")
+        os.chmod(self.dir, 0o755)
+
+    def step(self, line):
+        words = line.words()
+        do = getattr(self, "do_" + words[0], None)
+        if not do:
+            raise Failed("there is no step %r" % words[0])
+        if self.broken.is_set():
+            raise Failed("something failed before")
+        self.note("* " + line.text)
+        do(line, words[1:])
+
+    def finish(self):
+        for p in self.peers:
+            if isinstance(p, Server) and p.each:
+                p.stop()
+            else:
+                self.join(p, 10)
+        for name, p in self.procs.items():
+            if p.poll() not in (None, 0) and "control" not in name and name not in self.vars:
+                raise Failed("%s ended: %d" % (name, p.returncode))
+        self.raise_failure()
+
+    def raise_failure(self):
+        failure = self.first_failure()
+        if failure:
+            raise Failed(failure[1], text.Line("", failure[0]))
+
+    def join(self, peer, limit):
+        until = time.monotonic() + limit
+        while peer.thread.is_alive() and time.monotonic() < until and not self.broken.is_set():
+            peer.thread.join(0.02)
+        if peer.error or self.broken.is_set():
+            self.broken.wait(0.1)
+            self.raise_failure()
+        if peer.thread.is_alive():
+            raise Failed("%s does not end: it does %r" % (peer.name, peer.asked))
+
+    # ---- programs ----
+
+    def program(self, name, where, args, env=None, uid=0):
+        log = self.logs[name] = "%s/%s.log" % (self.dir, name.replace(" ", "-"))
+        p = self.procs[name] = net.spawn(where, args, log, env or dict(os.environ), uid)
+        return p
+
+    def wait_log(self, name, what, limit=10):
+        until = time.monotonic() + limit
+        while what not in open(self.logs[name]).read():
+            if self.procs[name].poll() is not None or time.monotonic() > until:
+                return what in open(self.logs[name]).read()
+            time.sleep(0.005)
+        return True
+
+    def control_name(self, where):
+        return "control" if where == "pod" else "control peer"
+
+    def do_control(self, line, words):
+        where = "peer" if text.flag(words, "peer") else "pod"
+        name = self.control_name(where)
+        if words == ["stop"]:
+            self.procs[name].kill()
+            self.procs[name].wait()
+            return
+        if line.below or not os.path.exists(self.script(where)):
+            with open(self.script(where) + "+", "w") as f:
+                f.writelines(l.text + "\n" for l in line.below)
+            os.rename(self.script(where) + "+", self.script(where))
+        if name in self.procs and self.procs[name].poll() is None:
+            self.procs[name].send_signal(signal.SIGHUP)
+        else:
+            self.start_control(where)
+
+    def script(self, where):
+        return self.dir + "/script." + where
+
+    def start_control(self, where):
+        name = self.control_name(where)
+        if not os.path.exists(self.script(where)):
+            open(self.script(where), "w").close()
+        if name in self.logs:
+            open(self.logs[name], "w").close()
+        self.program(name, where, [CONTROL, "-listen", "127.0.0.1:8086", "-ca", self.dir + "/ca.pem",
+                                   self.script(where)])
+        if not self.wait_log(name, "listening"):
+            raise Failed("the control plane does not start: " + open(self.logs[name]).read())
+
+    def anchors(self):
+        pem = open(self.dir + "/ca.pem").read()
+        end = "-----END CERTIFICATE-----\n"
+        return pem[pem.index("-----BEGIN CERT"):pem.index(end)] + end
+
+    def environment(self, where, lines):
+        ident = "%s/id.%s" % (self.dir, where)
+        os.makedirs(ident, exist_ok=True)
+        os.chown(ident, UID, UID)
+        env = dict(DEFAULTS, IDENTITY_DIR=ident, IDENTITY_TRUST_ANCHORS=self.anchors(),
+                   IDENTITY_TOKEN_FILE=self.dir + "/token",
+                   IDENTITY_LOCAL_NAME="client.test" if where == "pod" else "web.test")
+        for l in lines:
+            key, _, value = l.text.partition("=")
+            env[key] = value
+            if key.startswith("!"):
+                env.pop(key[1:], None)
+        out = {"LINKERD2_PROXY_" + k: v for k, v in env.items() if not k.startswith("!")}
+        out["PATH"] = os.environ["PATH"]
+        return out
+
+    def do_proxy(self, line, words):
+        """The proxy of a pod, ready; "proxy exits N": it must not start."""
+        where = "peer" if text.flag(words, "peer") else "pod"
+        if self.control_name(where) not in self.procs:
+            self.start_control(where)
+        if "proxy " + where not in self.procs:
+            self.redirect(where)
+        p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID)
+        if words and words[0] == "exits":
+            self.must_exit("proxy " + where, int(words[1]), LIMIT)
+        elif not self.wait_log("proxy " + where, "Ready"):
+            raise Failed("the proxy does not start (%s)" % p.poll())
+
+    def redirect(self, where):
+        p = subprocess.Popen([MESH, "init", "-p", "4143", "-o", "4140", "-u", str(UID), "--inbound-ports-to-ignore",
+                              "4190,4191", "--ipv6=false"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             preexec_fn=lambda: net.call("setns", net.spaces[where], net.NEWNET))
+        out = p.communicate(timeout=10)[0]
+        if p.returncode:
+            raise Failed("mesh init: " + out)
+
+    def proxy_name(self, words):
+        return "proxy " + ("peer" if text.flag(words, "peer") else "pod")
+
+    def do_signal(self, line, words):
+        self.procs[self.proxy_name(words)].send_signal(getattr(signal, "SIG" + words[-1]))
+
+    def do_exit(self, line, words):
+        """exit [peer] STATUS [within D]"""
+        limit = seconds(take(words, "within", "%ds" % LIMIT))
+        self.must_exit(self.proxy_name(words), int(words[0]), limit)
+
+    def must_exit(self, name, status, limit):
+        self.vars[name] = "over"
+        try:
+            got = self.procs[name].wait(limit)
+        except subprocess.TimeoutExpired:
+            raise Failed("%s still runs" % name)
+        if got != status:
+            raise Failed("%s exits %d" % (name, got))
+
+    def do_log(self, line, words):
+        name = self.proxy_name(words)
+        if not self.wait_log(name, words[0].decode(), LIMIT):
+            raise Failed("%s does not log it" % name)
+
+    def do_memory(self, line, words):
+        """memory [peer] below NM: resident, of the proxy"""
+        pid = self.procs[self.proxy_name(words)].pid
+        kb = int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % pid).read())[1])
+        self.note("the proxy has %d kB" % kb)
+        if kb > int(words[-1].rstrip("M")) * 1024:
+            raise Failed("the proxy has %d kB" % kb)
+
+    # ---- peers ----
+
+    def parse_client(self, line, words):
+        source, where = take(words, "from"), take(words, "in")
+        host, _, port = words[1].rpartition(":")
+        host = {"pod": net.POD, "peer": net.PEER}.get(host, host)
+        if not where and host == net.PEER:
+            where = "pod"
+        c = Client(self, words[0], line.below, (host, int(port)), where, source)
+        self.peers.append(c)
+        c.start()
+        return c
+
+    def do_client(self, line, words):
+        self.join(self.parse_client(line, words), 30)
+
+    def do_start(self, line, words):
+        """start client …: the next steps do not wait for it"""
+        if words[0] != "client":
+            raise Failed("only a client is started so")
+        self.parse_client(line, words[1:])
+
+    def do_server(self, line, words):
+        each = text.flag(words, "each")
+        host, _, port = words[1].rpartition(":")
+        host = {"pod": net.POD, "peer": net.PEER}.get(host, host)
+        s = Server(self, words[0], line.below, (host, int(port)), each)
+        self.peers.append(s)
+        s.start()
+
+    def do_wait(self, line, words):
+        for p in self.peers:
+            if p.name in words:
+                self.join(p, 10)
+
+    def do_await(self, line, words):
+        self.flags.wait(words[0], seconds(take(words, "within", "%ds" % LIMIT)))
+
+    def do_tell(self, line, words):
+        self.flags.tell(words[0])
+
+    def do_delay(self, line, words):
+        time.sleep(seconds(words[0]))
+
+    # ---- more than once ----
+
+    def do_for(self, line, words):
+        """for NAME in A..B: the lines below with $NAME replaced"""
+        first, last = words[2].split("..")
+        for n in range(int(first), int(last) + 1):
+            for l in line.below:
+                self.step(l.replace("$" + words[0], str(n)))
+
+    def do_until(self, line, words):
+        """until D: the lines below, again and again until they do not fail"""
+        until = time.monotonic() + seconds(words[0])
+        while True:
+            known = len(self.peers)
+            try:
+                for l in line.below:
+                    self.step(l)
+                return
+            except Failed:
+                if time.monotonic() > until:
+                    raise
+                for p in self.peers[known:]:
+                    p.thread.join(LIMIT)
+                del self.peers[known:]
+                self.raise_failure()
+                self.broken.clear()
+                self.flags.over = False
+                time.sleep(0.02)
+
+    # ---- metrics ----
+
+    def scrape(self, where):
+        with net.connect("127.0.0.1", 4191, where) as s:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")
+            out = b""
+            while data := s.recv(65536):
+                out += data
+        return out.decode().partition("\r\n\r\n")[2]
+
+    def sum_series(self, where, name, labels):
+        total, found = 0, False
+        for l in self.scrape(where).splitlines():
+            m = SERIES.match(l)
+            if m and m[1] == name and labels.items() <= dict(LABEL.findall(m[2] or "")).items():
+                total, found = total + float(m[3]), True
+        return total if found else None
+
+    def do_metrics(self, line, words):
+        """metrics [peer] SERIES VALUE: the series that have these labels add up to it, soon.
+        VALUE may be "none", or begin with ">"."""
+        rest = line.text.split(None, 1)[1]
+        where = "pod"
+        if rest.startswith("peer "):
+            where, rest = "peer", rest[5:]
+        m = SERIES.match(rest)
+        if not m:
+            raise Failed("that is no series and a value")
+        labels, until = dict(LABEL.findall(m[2] or "")), time.monotonic() + LIMIT
+        while True:
+            got = self.sum_series(where, m[1], labels)
+            if self.fits(m[3], got):
+                return
+            if time.monotonic() > until:
+                near = [l for l in self.scrape(where).splitlines() if l.startswith(m[1])]
+                raise Failed("it is %s\n  %s" % (got, "\n  ".join(near)))
+            time.sleep(0.05)
+
+    @staticmethod
+    def fits(want, got):
+        if want == "none":
+            return got is None
+        if want.startswith(">"):
+            return got is not None and got > float(want[1:])
+        return got == float(want)
