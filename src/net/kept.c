@@ -33,8 +33,9 @@ void kept_again(struct kept *k, struct conn *c)
 
 	if (!s.n || c->is_paused)
 		return;
-	/* the user may leave and come back with another: what is shown must stay put */
+	k->showing = true;
 	used = show(c, (const uint8_t *)s.p, s.n);
+	k->showing = false;
 	if (conn_is_left(c))
 		used = s.n;
 	must(held.p == k->bytes.p);
@@ -59,5 +60,6 @@ int kept_in(struct kept *k, struct conn *c, uint8_t *p, size_t n, size_t room)
 
 void kept_fini(struct kept *k)
 {
-	buf_fini(&k->bytes);
+	if (!k->showing)
+		buf_fini(&k->bytes);
 }

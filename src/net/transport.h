@@ -26,6 +26,7 @@ static inline bool conn_is_left(const struct conn *c)
 /* Bytes that came and were not consumed. */
 struct kept {
 	struct buf bytes;
+	bool showing; /* the user looks at them: they must stay put */
 };
 
 /*
@@ -41,6 +42,7 @@ static inline size_t kept_len(const struct kept *k)
 {
 	return buf_len(&k->bytes);
 }
+/* Frees them: when the user looks at them, as soon as it has returned. */
 void kept_fini(struct kept *k);
 
 #endif

@@ -449,3 +449,50 @@ TEST(a_dial_that_is_finished_at_once_still_sends)
 	write_and_finish_at_once(
 		tcp_dial(loop, listener_addr(ender_listener), NULL, &e));
 }
+
+/* A detector keeps the bytes; who gets the conn from it ends it at the sight of them.
+ */
+static void (*end_it)(struct conn *c);
+static size_t end_at_sight(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)arg, (void)p, (void)n;
+	end_it(c);
+	return 0;
+}
+static const struct conn_user refuser = {.on_in = end_at_sight, .on_gone = stop_gone};
+
+static size_t hand_on(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)p, (void)n;
+	conn_use(c, &refuser, arg);
+	return 0;
+}
+static const struct conn_user handler = {.on_in = hand_on, .on_gone = stop_gone};
+
+static void use_handler(void)
+{
+	static struct err why;
+
+	conn_use(accepted, &handler, &why);
+}
+
+TEST(a_conn_may_be_ended_while_it_shows_what_it_kept)
+{
+	void (*const ends[])(struct conn *) = {conn_end, conn_finish, conn_abort};
+	struct listener *ln;
+	struct conn *c;
+	struct err e, why;
+
+	loop = loop_new(NULL);
+	on_accepted = use_handler;
+	ln = listen_any(&e);
+	for (size_t i = 0; i < countof(ends); i++) {
+		end_it = ends[i];
+		c = tcp_dial(loop, listener_addr(ln), NULL, &e);
+		conn_use(c, &eof_counter, &why);
+		conn_write(c, "hello", 5);
+		loop_run(loop, NULL);
+	}
+	listener_free(ln);
+	end_loop();
+}
