@@ -7,7 +7,7 @@
  *
  * A YAML file:
  *
- *	mesh/proxy:dev: {command: ["@self", proxy]}
+ *	mesh/proxy: {command: ["@self"]}
  *	demo/web: {command: [bin/web], args: [--port, "80"], env: {LANG: C}}
  *
  * or a folder, where the image "x/web:1" is the executable "web".  A name is looked up
