@@ -207,6 +207,11 @@ static void derive(struct plan *p)
 			value_string(v, "<proxyInit.kubeAPIServerPorts>"));
 	if (strcmp(annotation_text(p->annotations, INJECT_ANNOTATION), "ingress") == 0)
 		value_set(v, "proxy.isIngress", json_boolean(true));
+	if (identity) {
+		/* Its proxy is ready when the application behind it has signed. */
+		value_set(v, "proxy.nativeSidecar", json_boolean(false));
+		value_set(v, "proxy.await", json_boolean(false));
+	}
 	set_cores(v);
 	p->native = value_is_set(v, "proxy.nativeSidecar");
 }

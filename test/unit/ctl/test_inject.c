@@ -355,6 +355,23 @@ TEST(pods_of_the_control_plane_find_themselves_and_the_installed_anchors)
 	run_fini(&r);
 }
 
+TEST(the_identity_services_proxy_does_not_hold_up_what_it_waits_for)
+{
+	struct run r = {0};
+
+	run_with(&r, "",
+		"kind: Pod\n"
+		"metadata: {annotations: {" ENABLED
+		"}, labels: {linkerd.io/control-plane-component: identity}}\n"
+		"spec: {containers: [{name: a, image: b}]}",
+		NULL);
+	EQ_STR(env_of(&r, "IDENTITY_SVC_ADDR"), "localhost.:8080");
+	EQ_STR(json_text_or(r.object, "spec.containers.1.name", ""), "mesh-proxy");
+	OK(!json_get(proxy_of(&r), "lifecycle"));
+	OK(!json_get(proxy_of(&r), "startupProbe"));
+	run_fini(&r);
+}
+
 /* ---- annotations ---- */
 
 static const struct {
