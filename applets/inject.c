@@ -325,7 +325,7 @@ static struct json *annotations(const struct inject_app *app, int *mistakes)
 
 static int write_all(struct slice s)
 {
-	return fwrite(s.p, 1, s.n, stdout) == s.n && fflush(stdout) == 0 ? 0 : -1;
+	return (s.n && fwrite(s.p, 1, s.n, stdout) != s.n) || fflush(stdout) ? -1 : 0;
 }
 
 /* Nothing is printed but whole manifests. */

@@ -278,22 +278,20 @@ static bool ask_owner(struct injector_call *c)
 	return true;
 }
 
+/* Goes on until it has to wait, or has answered. */
 static void step(struct injector_call *c)
 {
-	switch (c->at) {
-	case CALL_AT_NAMESPACE:
+	if (c->at == CALL_AT_NAMESPACE) {
 		if (ask_namespace(c))
 			return;
 		c->at = CALL_AT_OWNER;
-		/* fall through */
-	case CALL_AT_OWNER:
+	}
+	if (c->at == CALL_AT_OWNER) {
 		if (ask_owner(c))
 			return;
 		c->at = CALL_AT_END;
-		/* fall through */
-	case CALL_AT_END:
-		answer(c);
 	}
+	answer(c);
 }
 
 void injector_handle(struct call *http)
