@@ -12,6 +12,7 @@
 #define API_CALL_MAGIC 0xa9ca1100u
 #define BOOKMARK_EVERY (30 * NS_PER_S)
 #define WATCH_BACKLOG  ((size_t)1024 * 1024)
+#define WARNING_MAX    256 /* bytes of one */
 
 struct api_call {
 	unsigned magic;
@@ -63,8 +64,29 @@ static bool authenticate(struct api_call *ac)
 
 /* ---- answers ---- */
 
+/* What webhooks warn of: `299 - "text"` (RFC 7234 5.5), which kubectl prints. */
+static void add_warning(struct api_call *ac, const char *text)
+{
+	struct buf b = BUF_INIT;
+
+	buf_text(&b, "299 - \"");
+	for (size_t n = 0; *text && n < WARNING_MAX; text++, n++) {
+		if (*text == '"' || *text == '\\')
+			buf_char(&b, '\\');
+		buf_char(&b, (unsigned char)*text < ' ' ? ' ' : *text);
+	}
+	buf_text(&b, "\"");
+	buf_char(&b, '\0');
+	call_header(ac->call, "warning", b.p);
+	buf_fini(&b);
+}
+
 static void reply(struct api_call *ac)
 {
+	json_each(w, ac->rest.change.warnings)
+	{
+		add_warning(ac, json_text(w));
+	}
 	call_reply(ac->call, ac->rest.status, ac->rest.type, buf_slice(&ac->rest.out));
 }
 

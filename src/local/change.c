@@ -15,7 +15,8 @@ void change_fini(struct change *c)
 	json_free(c->obj);
 	object_unref(c->old);
 	object_unref(c->out);
-	c->obj = NULL;
+	json_free(c->warnings);
+	c->obj = c->warnings = NULL;
 	c->old = c->out = NULL;
 }
 

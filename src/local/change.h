@@ -30,9 +30,10 @@ struct change {
 	bool strict; /* fields that are not known are mistakes */
 	char ns[254], name[254], sub[32];
 	char user[300];
-	struct json *obj;   /* owned until committed */
-	struct object *old; /* CHANGE_UPDATE: shared */
-	struct object *out; /* shared; after the commit; NULL when it is gone */
+	struct json *obj;      /* owned until committed */
+	struct object *old;    /* CHANGE_UPDATE: shared */
+	struct object *out;    /* shared; after the commit; NULL when it is gone */
+	struct json *warnings; /* texts of webhooks; a list, owned, or NULL */
 };
 
 void change_fini(struct change *c);

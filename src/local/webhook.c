@@ -7,7 +7,8 @@
 #include "local/status.h"
 #include "wire/patch.h"
 
-#define REG ".admissionregistration.k8s.io"
+#define REG          ".admissionregistration.k8s.io"
+#define WARNINGS_MAX 20
 
 /* ---- which ---- */
 
@@ -230,6 +231,18 @@ static int apply_patch(struct change *c, const char *base64, struct err *e)
 	return r;
 }
 
+static void keep_warnings(struct change *c, const struct json *warnings)
+{
+	json_each(it, warnings)
+	{
+		if (!json_text(it) || json_count(c->warnings) == WARNINGS_MAX)
+			continue;
+		if (!c->warnings)
+			c->warnings = json_list();
+		json_push(c->warnings, json_copy(it));
+	}
+}
+
 struct json *webhook_apply(const struct webhook *w, struct change *c,
 	const struct json *review, struct err *e)
 {
@@ -240,6 +253,7 @@ struct json *webhook_apply(const struct webhook *w, struct change *c,
 		err_set(e, ERR_SYNTAX, "the answer has no response");
 		return NULL;
 	}
+	keep_warnings(c, json_get(response, "warnings"));
 	if (!json_bool_at(response, "allowed", false))
 		return refusal(w, response);
 	if (w->mutating && *patch)

@@ -241,6 +241,20 @@ TEST(a_webhook_changes_the_object)
 	stop(&w);
 }
 
+TEST(what_a_webhook_warns_of_is_kept)
+{
+	struct world w;
+
+	init(&w);
+	start(&w);
+	w.response = "{\"response\":{\"allowed\":true,\"warnings\":[\"a\",1,\"b\"]}}";
+	point_there(&w, site_addr(w.site)->port, "");
+	run(&w);
+	EQ_INT(json_count(w.change.warnings), 2);
+	EQ_STR(json_text_or(w.change.warnings, "1", ""), "b");
+	stop(&w);
+}
+
 TEST(a_webhook_refuses_with_its_message)
 {
 	struct world w;
