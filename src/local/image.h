@@ -12,7 +12,8 @@
  *
  * or a folder, where the image "x/web:1" is the executable "web".  A name is looked up
  * whole, then without its tag or digest, then by its last part.  "@self" is this
- * binary; relative programs with a '/' are looked for beside the file.
+ * binary, and commands named mesh-x in its containers are `@self x`; relative programs
+ * with a '/' are looked for beside the file.
  */
 #include "wire/json.h"
 

@@ -128,6 +128,8 @@ void container_start(struct container *c);
 void container_stop(struct container *c, uint64_t grace_ns); /* preStop, then TERM */
 void container_kill(struct container *c);
 void container_fini(struct container *c);
+/* No postStart is going on: what comes after it may start. */
+bool container_is_settled(const struct container *c);
 /* Fills what a process of the container needs; free with box_fini(). */
 struct box_parts {
 	struct words argv, env;

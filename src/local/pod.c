@@ -224,7 +224,7 @@ static bool run_inits(struct pod *p, bool *failed)
 		}
 		keep_alive(c);
 		if (c->kind == CONTAINER_INIT || c->at != CONTAINER_RUNNING ||
-			!c->started)
+			!c->started || !container_is_settled(c))
 			return false;
 	}
 	return true;
@@ -343,14 +343,24 @@ static void sync_new(struct pod *p)
 	pod_write_status(p);
 }
 
+/* One after the other: each waits for the postStart of those before it. */
+static void run_apps(struct pod *p)
+{
+	for (size_t i = 0; i < p->ncontainers; i++) {
+		if (p->containers[i].kind != CONTAINER_APP)
+			continue;
+		keep_alive(&p->containers[i]);
+		if (!container_is_settled(&p->containers[i]))
+			return;
+	}
+}
+
 static void sync_up(struct pod *p)
 {
 	bool failed = false;
 
 	if (run_inits(p, &failed))
-		for (size_t i = 0; i < p->ncontainers; i++)
-			if (p->containers[i].kind == CONTAINER_APP)
-				keep_alive(&p->containers[i]);
+		run_apps(p);
 	if (failed || apps_are_over(p)) {
 		begin_ending(p);
 		return;

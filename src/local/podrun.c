@@ -242,9 +242,32 @@ void box_fini(struct box_parts *b)
 	free(b->mounts);
 }
 
+/* The container runs this very program. */
+static bool is_self(const struct box_parts *b)
+{
+	struct stat self, program;
+
+	return stat("/proc/self/exe", &self) == 0 &&
+	       stat(b->argv.v[0], &program) == 0 && self.st_dev == program.st_dev &&
+	       self.st_ino == program.st_ino;
+}
+
+/* Its image would have links to it: mesh-await is `<program> await`. */
+static void use_link(struct box_parts *b, char **argv, struct words *own)
+{
+	if (strncmp(argv[0], "mesh-", 5) != 0 || !is_self(b))
+		return;
+	words_add(own, "%s", b->argv.v[0]);
+	words_add(own, "%s", argv[0] + 5);
+	for (char **w = argv + 1; *w; w++)
+		words_add(own, "%s", *w);
+	b->box.argv = own->v;
+}
+
 int container_exec(struct container *c, char **argv, int in, int out, int err,
 	pid_t *pid, struct err *e)
 {
+	struct words own = {0};
 	struct box_parts b;
 	int pidfd = -1;
 
@@ -252,11 +275,13 @@ int container_exec(struct container *c, char **argv, int in, int out, int err,
 		return err_set(e, ERR_MISSING, "container %s is not running", c->name);
 	if (container_box(c, &b, e) == 0) {
 		b.box.argv = argv;
+		use_link(&b, argv, &own);
 		b.box.in = in;
 		b.box.out = out;
 		b.box.err = err;
 		pidfd = box_enter(c->exit.fd, &b.box, pid, e);
 	}
+	words_fini(&own);
 	box_fini(&b);
 	return pidfd;
 }
@@ -397,6 +422,14 @@ static bool find_image(struct container *c)
 	return false;
 }
 
+/* A container whose hook fails is ended, and started again as its policy says. */
+static void fail_post_start(struct container *c, const char *why)
+{
+	pod_tell(c->pod, "Warning", "FailedPostStartHook", "PostStartHook failed: %s",
+		why);
+	container_kill(c);
+}
+
 static void post_start(struct container *c)
 {
 	const struct json *list =
@@ -412,7 +445,7 @@ static void post_start(struct container *c)
 	}
 	c->hook.fd = container_exec(c, argv.v, -1, -1, -1, &c->hook_pid, &e);
 	if (c->hook.fd < 0)
-		pod_tell(c->pod, "Warning", "FailedPostStartHook", "%s", e.msg);
+		fail_post_start(c, e.msg);
 	words_fini(&argv);
 }
 
@@ -427,6 +460,14 @@ static void on_hook(struct watch *w, int what)
 	close_watch(w);
 	if (c->stopping && c->exit.fd >= 0)
 		(void)box_kill(c->exit.fd, SIGTERM);
+	else if (!c->stopping && status != 0)
+		fail_post_start(c, "it failed");
+	pod_sync_soon(c->pod);
+}
+
+bool container_is_settled(const struct container *c)
+{
+	return c->at != CONTAINER_RUNNING || c->stopping || c->hook.fd < 0;
 }
 
 static void watch_hook(struct container *c)
