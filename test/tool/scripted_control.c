@@ -11,12 +11,13 @@
  *	port N PROTO               inbound: detect (else), opaque, tls, http1, http2,
  *grpc permit N WHO [VALUE]       inbound: an authorization of the port; WHO is all,
  *none, network CIDR, identity ID, mesh (any identity) allow ID inbound, ports without
- *`permit`: this identity only
+ *permit: this identity only certificate ID [HOW]       makes FILE.ID for peers that the
+ *test plays itself; HOW is expired or foreign (of no authority we know)
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
  *
  * Prints "listening on ADDR" when it serves.  SIGHUP reads the script again and tells
- *those who watch.  It certifies whoever asks.
+ * those who watch.  It certifies whoever asks.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@
 
 #define LINES_MAX 512
 
-enum word { W_SERVICE, W_ENDPOINT, W_OPAQUE, W_ALLOW, W_PORT, W_PERMIT };
+enum word { W_SERVICE, W_ENDPOINT, W_OPAQUE, W_ALLOW, W_PORT, W_PERMIT, W_CERTIFICATE };
 
 struct line {
 	enum word word;
@@ -72,8 +73,8 @@ static void die(const char *what)
 
 static void read_script(void)
 {
-	static const char *const words[] = {
-		"service", "endpoint", "opaque", "allow", "port", "permit"};
+	static const char *const words[] = {"service", "endpoint", "opaque", "allow",
+		"port", "permit", "certificate"};
 	char text[1024], word[32];
 	FILE *f = fopen(t.script, "r");
 
@@ -139,12 +140,15 @@ static void watch(
 	w->first = false;
 }
 
+static void issue_all(void);
+
 static void on_hup(void *arg, int signo)
 {
 	struct watcher *w;
 
 	(void)arg, (void)signo;
 	read_script();
+	issue_all();
 	list_each(w, &t.watchers, node) w->answer(w);
 }
 
@@ -543,6 +547,47 @@ static void make_ca(void)
 	buf_fini(&pem);
 }
 
+/* For clients and servers that the script's user plays himself. */
+static void issue(const char *id, const char *how)
+{
+	bool expired = strcmp(how, "expired") == 0,
+	     foreign = strcmp(how, "foreign") == 0;
+	uint64_t now = clock_wall();
+	const char *const dns[] = {id, NULL};
+	struct cert_spec spec = {.common_name = id,
+		.dns = dns,
+		.not_before = now - 3600 * NS_PER_S,
+		.not_after = expired ? now - 60 * NS_PER_S : now + 3600 * NS_PER_S,
+		.server = true,
+		.client = true};
+	struct buf der = BUF_INIT, pem = BUF_INIT;
+	struct err e = {.code = ERR_NONE};
+	struct key *key = key_generate(&e);
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s.%s", t.ca_file, id);
+	if (!key || cert_issue(key, &spec, foreign ? NULL : t.ca,
+			    foreign ? NULL : t.ca_key, &der, &e) < 0)
+		die(e.msg);
+	pem_wrap("CERTIFICATE", buf_slice(&der), &pem);
+	f = fopen(path, "w");
+	if (!f || key_write_pem(key, &pem, &e) < 0)
+		die("a certificate's file cannot be written");
+	fwrite(buf_slice(&pem).p, 1, buf_len(&pem), f);
+	fclose(f);
+	buf_fini(&der);
+	buf_fini(&pem);
+	key_free(key);
+}
+
+static void issue_all(void)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if (t.lines[i].word == W_CERTIFICATE)
+			issue(t.lines[i].a, t.lines[i].b);
+}
+
 static void certify(struct grpc_request *r, struct slice message)
 {
 	Identity__CertifyResponse answer = IDENTITY__CERTIFY_RESPONSE__INIT;
@@ -621,6 +666,7 @@ int main(int argc, char **argv)
 	list_init(&t.watchers);
 	read_script();
 	make_ca();
+	issue_all();
 	l = loop_new(&e);
 	s = l ? grpc_server_new(l, &at, NULL, methods, countof(methods), NULL, &e)
 	      : NULL;

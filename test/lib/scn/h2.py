@@ -3,7 +3,7 @@
 import struct, time
 from collections import defaultdict
 
-from .text import Failed, check_fields, differ, flag, pattern, quoted, take
+from .text import Failed, check_fields, differ, flag, literal, quoted
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -134,7 +134,7 @@ def parse_field(line):
 
 class Stream:
     def __init__(self):
-        self.heads, self.data, self.over, self.reset, self.window = [], b"", False, None, None
+        self.heads, self.data, self.over, self.reset, self.window = [], bytearray(), False, None, None
 
 
 class Session:
@@ -255,8 +255,7 @@ class Session:
         if what == "headers":
             self.frame(HEADERS, 4 | end, stream, encode(map(parse_field, below)))
         elif what == "data":
-            rest = words[2:]
-            self.send_data(stream, pattern(int(rest[0])) if rest[1:] == ["bytes"] else quoted(rest), end)
+            self.send_data(stream, literal(words[2:]), end)
         elif what == "rst":
             self.frame(RST, 0, stream, struct.pack(">I", ERRORS.index(words[2])))
         elif what == "goaway":
@@ -296,8 +295,7 @@ class Session:
                 raise Failed("the stream was reset with %s" % s.reset)
             check_fields(below, s.heads.pop(0), only)
         elif what == "data":
-            rest = words[2:]
-            self.expect_data(s, pattern(int(rest[0])) if rest[1:] == ["bytes"] else quoted(rest))
+            self.expect_data(s, literal(words[2:]))
         elif what == "rst":
             self.read_until(lambda: s.reset, "a reset")
             if words[2:] and s.reset not in words[2:]:
@@ -320,13 +318,13 @@ class Session:
             if s.reset and not s.over:
                 raise Failed("the stream was reset with %s" % s.reset)
             if s.data:
-                raise Failed("there is more data: %r" % s.data[:100])
+                raise Failed("there is more data: %r" % bytes(s.data[:100]))
 
     def expect_data(self, s, want):
-        self.read_until(lambda: len(s.data) >= len(want) or s.over or s.reset or not want.startswith(s.data), "data")
+        self.read_until(lambda: len(s.data) >= len(want) or s.over or s.reset, "data")
         if not s.data.startswith(want):
-            raise Failed("the data: " + differ(want, s.data))
-        s.data = s.data[len(want):]
+            raise Failed("the data: " + differ(want, bytes(s.data)))
+        del s.data[:len(want)]
 
     def expect_end(self):
         try:

@@ -90,6 +90,12 @@ def listen(addr, port):
     return s
 
 
+def accept(listener):
+    s = listener.accept()[0]
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
 def spawn(name, args, log, env, uid=0):
     """A program in a namespace; it dies with this thread.  Call from the main thread."""
     def become():

@@ -3,7 +3,7 @@
 import select, socket, ssl, struct, threading, time
 
 from . import h2, net
-from .text import Failed, Quoted, check_fields, differ, flag, match, pattern, quoted, seconds, take
+from .text import Failed, Quoted, check_fields, differ, flag, literal, match, quoted, seconds, take
 
 LIMIT = 5  # seconds a step may take, unless it says "within"
 
@@ -66,8 +66,18 @@ class Peer:
 
     def end(self):
         if self.sock:
+            self.drain()
             self.sock.close()
         self.sock = None
+
+    def drain(self):
+        """Bytes that nobody read would make the kernel reset the connection and drop what was sent."""
+        try:
+            self.sock.settimeout(0)
+            while self.sock.recv(65536):
+                pass
+        except OSError:
+            pass
 
     def step(self, line):
         words = line.words()
@@ -100,8 +110,10 @@ class Peer:
             data = self.sock.recv(262144)
         except TimeoutError:
             raise Failed("nothing came in time")
-        except ConnectionResetError:
-            raise Closed("the connection was reset")
+        except ssl.SSLEOFError:
+            data = b""
+        except (ConnectionResetError, ssl.SSLError) as e:
+            raise Closed("the connection was reset (%s)" % e)
         self.note("< %r" % data[:300] + (" … %d bytes" % len(data) if len(data) > 300 else "") if data else "< end")
         return data
 
@@ -196,9 +208,7 @@ class Peer:
             return b"0\r\n" + self.lines_below() + b"\r\n"
         if what == "hello":
             return self.client_hello(words[1])
-        if words[1:] == ["bytes"]:
-            return pattern(int(what))
-        return quoted(words)
+        return literal(words)
 
     def client_hello(self, name):
         out = ssl.MemoryBIO()
@@ -230,13 +240,13 @@ class Peer:
             self.expect_silence(seconds(words[1]))
         elif what in ("eof", "reset", "close"):
             self.expect_end(what)
-        elif words[1:] == ["bytes"]:
-            self.read(pattern(int(what)))
+        elif words[1:2] == ["bytes"]:
+            self.read(literal(words))
         else:
             raise Failed("%r cannot be expected" % what)
 
     def expect_body(self, words):
-        want = pattern(int(words[0])) if words[1:] == ["bytes"] else quoted(words)
+        want = literal(words)
         got = self.read_body()
         if got != want:
             raise Failed("the body: " + differ(want, got))
@@ -279,11 +289,30 @@ class Peer:
     def do_reset(self, words):
         self.note("> reset")
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.end()
+        self.sock.close()
+        self.sock = None
 
     def do_small_window(self, words):
         """What the kernel takes for us before the sender must wait."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def do_tls(self, words):
+        """tls [refused] [CERTIFICATE] [for SNI]: mesh TLS from here, as a client or as a server."""
+        sni, refused, server = take(words, "for"), flag(words, "refused"), not isinstance(self, Client)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        tls.minimum_version, tls.check_hostname, tls.verify_mode = ssl.TLSVersion.TLSv1_3, False, ssl.CERT_NONE
+        if words:
+            tls.load_cert_chain(self.scene.dir + "/ca.pem." + words[0])
+        self.sock.settimeout(self.limit)
+        try:
+            self.sock = tls.wrap_socket(self.sock, server_side=server, server_hostname=sni)
+        except OSError as e:
+            self.note("TLS: %s" % e)
+            if not refused:
+                raise Failed("TLS: %s" % e)
+            return
+        if refused:
+            raise Failed("TLS: the certificate is taken")
 
     def do_h2(self, words):
         self.http2 = h2.Session(self, isinstance(self, Client), dict(w.split("=") for w in words if "=" in w),
@@ -293,7 +322,7 @@ class Peer:
 
 def begins_with_bytes(line):
     words = line.text.split() if line else [""]
-    return words[0] in ("expect", "h2") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
+    return words[0] in ("expect", "h2", "tls") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
 
 
 def has_bytes(sock, until):
@@ -374,7 +403,7 @@ class Server(Peer):
     def run_each(self):
         while True:
             try:
-                sock = self.listener.accept()[0]
+                sock = net.accept(self.listener)
             except OSError:
                 return
             One(self.scene, self.name, self.lines, sock).start()
@@ -396,7 +425,7 @@ class Server(Peer):
         while True:
             self.listener.settimeout(max(0.01, until - time.monotonic()))
             try:
-                self.sock = self.listener.accept()[0]
+                self.sock = net.accept(self.listener)
             except TimeoutError:
                 raise Failed("no connection came")
             self.note("accepted")

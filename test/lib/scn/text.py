@@ -99,6 +99,14 @@ def pattern(n):
     return (block * (n // len(block) + 1))[:n]
 
 
+def literal(words):
+    """Quoted bytes, or "N bytes [after M]": N of the pattern behind its first M."""
+    if words[1:2] != ["bytes"]:
+        return quoted(words)
+    skip = int(take(words, "after", 0))
+    return pattern(int(words[0]) + skip)[skip:]
+
+
 def differ(want, got):
     at = next((i for i, (a, b) in enumerate(zip(want, got)) if a != b), min(len(want), len(got)))
     near = max(0, at - 20)
