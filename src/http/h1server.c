@@ -14,6 +14,7 @@
  */
 #define RSP_WINDOW ((size_t)64 * 1024)
 #define ARENA_MAX  ((size_t)1024 * 1024) /* heads both ways, and what filters need */
+#define NOTICE     (50 * NS_PER_MS)      /* for the first request of a connection */
 #define DRAIN_MAX  ((size_t)64 * 1024)   /* of a request's body nobody wants */
 
 enum h1s_at {
@@ -51,6 +52,7 @@ struct h1server {
 	uint8_t at, framing, minor;
 	bool close, draining, keep_alive; /* keep_alive: said by a 1.0 client */
 	bool is_head, may_tunnel;
+	bool seen;              /* on_in was called */
 	bool unread, eof, held; /* bytes are left in the conn; it ended; it is paused */
 	bool reading;           /* inside on_in */
 	bool told; /* http_server_end() was called: on_gone is not wanted */
@@ -481,6 +483,7 @@ static size_t on_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
 	bool more = true;
 
 	(void)c;
+	s->seen = true;
 	s->reading = true;
 	s->held = false;
 	while (more && s->base.conn)
@@ -520,12 +523,23 @@ static void on_room(struct conn *c, void *arg)
 static const struct conn_user h1_user = {
 	.on_in = on_in, .on_eof = on_eof, .on_room = on_room, .on_gone = on_gone};
 
+/* Between requests, and nothing of the next is there. */
+static bool is_idle(const struct h1server *s)
+{
+	return !s->hx && s->at == H1S_HEAD && !s->unread;
+}
+
 static void on_idle(struct timer *t)
 {
 	struct h1server *s = container_of(t, struct h1server, idle);
 	uint64_t limit = s->base.cfg->idle_timeout;
 	uint64_t idle = loop_now(s->loop) - s->idle_since;
 
+	if (s->draining) {
+		if (is_idle(s))
+			give_up(s, conn_finish);
+		return;
+	}
 	if (s->hx || s->at != H1S_HEAD)
 		timer_set(t, limit);
 	else if (idle < limit)
@@ -541,8 +555,12 @@ static void h1s_drain(struct http_server *base)
 	struct h1server *s = (struct h1server *)base;
 
 	s->draining = true;
-	if (!s->hx && s->at == H1S_HEAD)
+	if (!is_idle(s))
+		return;
+	if (s->seen)
 		give_up(s, conn_finish);
+	else /* what the conn has kept was not shown yet */
+		timer_set(&s->idle, NOTICE);
 }
 
 static void h1s_end(struct http_server *base)

@@ -27,8 +27,9 @@ struct tcp {
 	struct timer timer; /* connecting, lingering */
 	struct kept in;
 	struct buf out;
-	bool blocked; /* the socket took no more: wait for WATCH_OUT */
-	bool fin_sent;
+	unsigned *leaving; /* where it is counted while it lingers with bytes */
+	bool blocked;      /* the socket took no more: wait for WATCH_OUT */
+	bool fin_sent, is_leaving;
 	bool show_kept; /* the user wants to see what is kept, or eof */
 	uint64_t connect_timeout;
 	struct addr to;
@@ -45,10 +46,20 @@ static struct tcp *tcp_of(struct conn *c)
 	return (struct tcp *)c;
 }
 
+/* It lingers and has bytes to send, or not any more. */
+static void count_leaving(struct tcp *t, bool leaves)
+{
+	if (!t->leaving || t->is_leaving == leaves)
+		return;
+	t->is_leaving = leaves;
+	*t->leaving += leaves ? 1 : -1u;
+}
+
 static void tcp_close(struct tcp *t)
 {
 	if (t->at == TCP_DEAD)
 		return;
+	count_leaving(t, false);
 	t->at = TCP_DEAD;
 	timer_clear(&t->timer);
 	watch_end(&t->watch);
@@ -127,6 +138,7 @@ static void send_fin(struct tcp *t)
 	if (t->fin_sent || buf_len(&t->out) || t->at == TCP_CONNECTING)
 		return;
 	t->fin_sent = true;
+	count_leaving(t, false);
 	if (t->at == TCP_LINGER)
 		timer_set(&t->timer, CONN_LINGER);
 	if (shutdown(t->fd, SHUT_WR) < 0 && errno != ENOTCONN) {
@@ -415,6 +427,7 @@ static void tcp_finish(struct tcp *t)
 	t->at = TCP_LINGER;
 	kept_fini(&t->in);
 	t->conn.is_shut = true;
+	count_leaving(t, !t->fin_sent);
 	timer_set(&t->timer, buf_len(&t->out) ? CONN_STALL : CONN_LINGER);
 	loop_later(t->conn.loop, &t->later);
 	if (t->conn.owes_eof)
@@ -509,6 +522,7 @@ struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct 
 	}
 	set_nonblocking(fd);
 	tune(fd, o);
+	t->leaving = o ? o->leaving : NULL;
 	t->at = TCP_OPEN;
 	t->conn.is_open = true;
 	if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0)
@@ -538,6 +552,7 @@ struct conn *tcp_dial(
 	tune(fd, o);
 	t->to = t->conn.peer = *to;
 	t->connect_timeout = o ? o->connect_timeout : 0;
+	t->leaving = o ? o->leaving : NULL;
 	t->at = TCP_CONNECTING;
 	if (connect(fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS) {
 		err_sys(e, "connect %s", addr_text(to, text));

@@ -12,6 +12,8 @@ struct tcp_opts {
 	uint64_t connect_timeout; /* ns; 0: none */
 	uint64_t keepalive;       /* SO_KEEPALIVE idle time in ns; 0: off */
 	uint64_t user_timeout;    /* TCP_USER_TIMEOUT in ns; 0: off */
+	unsigned *leaving; /* counts those that are finished and still have to send; or
+			      NULL */
 };
 
 /* Takes `fd` (non-blocking is set here).  The conn is open from birth.  Returns owned.

@@ -196,7 +196,8 @@ struct conn *endpoint_dial(struct endpoint *ep, struct err *e)
 {
 	struct tcp_opts o = {.connect_timeout = ep->side->connect_timeout,
 		.keepalive = ep->side->connect_keepalive,
-		.user_timeout = ep->side->connect_user_timeout};
+		.user_timeout = ep->side->connect_user_timeout,
+		.leaving = &ep->worker->leaving};
 	struct conn *c = tcp_dial(ep->worker->loop, &ep->info->addr, &o, e);
 
 	if (!c || !ep->info->identity)

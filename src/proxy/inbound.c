@@ -308,9 +308,23 @@ static void http_verdict(void *arg, enum detect d, const char *sni, bool late)
 	begin_stream(c);
 }
 
+/* Nothing was said on it, and the proxy is to end. */
+static void leave(struct in_conn *c)
+{
+	drop_app(c);
+	flow_end(&c->flow, NULL);
+	conn_finish(c->conn);
+	in_conn_free(c, NULL);
+}
+
 static void client_quiet(void *arg)
 {
-	dial(obj_cast(struct in_conn, arg, IN_CONN_MAGIC));
+	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
+
+	if (c->client.worker->draining)
+		leave(c);
+	else
+		dial(c);
 }
 
 static void client_gone(void *arg, const struct err *e)
@@ -487,6 +501,8 @@ static void in_drain(struct client *cl)
 
 	if (c->http)
 		http_server_drain(c->http);
+	else if (c->sniff && sniff_is_quiet(c->sniff))
+		leave(c);
 }
 
 static void in_stop(struct client *cl)
@@ -557,7 +573,8 @@ static void begin(struct in_conn *c)
 void inbound_accept(struct pworker *w, int fd)
 {
 	struct tcp_opts o = {.keepalive = w->cfg->in.accept_keepalive,
-		.user_timeout = w->cfg->in.accept_user_timeout};
+		.user_timeout = w->cfg->in.accept_user_timeout,
+		.leaving = &w->leaving};
 	struct in_conn *c = calloc(1, sizeof *c);
 	struct err e;
 

@@ -246,13 +246,24 @@ static void verdict(void *arg, enum detect d, const char *sni, bool late)
 	out_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
 }
 
+/* Nothing was said on it, and the proxy is to end. */
+static void leave(struct out_conn *c)
+{
+	drop_server(c);
+	flow_end(&c->flow, NULL);
+	conn_finish(c->conn);
+	out_conn_free(c, NULL);
+}
+
 static void quiet(void *arg)
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 	struct err e;
 
-	(void)dial(c,
-		&e); /* a client that speaks later will hear why it cannot be served */
+	if (c->client.worker->draining)
+		leave(c);
+	else /* if it fails, a client that speaks later will hear why */
+		(void)dial(c, &e);
 }
 
 static void sniff_gone(void *arg, const struct err *e)
@@ -322,6 +333,8 @@ static void out_drain(struct client *cl)
 
 	if (c->http)
 		http_server_drain(c->http);
+	else if (c->sniff && sniff_is_quiet(c->sniff))
+		leave(c);
 }
 
 static void out_stop(struct client *cl)
@@ -379,7 +392,8 @@ static void begin(struct out_conn *c)
 void outbound_accept(struct pworker *w, int fd)
 {
 	struct tcp_opts o = {.keepalive = w->cfg->out.accept_keepalive,
-		.user_timeout = w->cfg->out.accept_user_timeout};
+		.user_timeout = w->cfg->out.accept_user_timeout,
+		.leaving = &w->leaving};
 	struct out_conn *c = calloc(1, sizeof *c);
 	struct err e;
 

@@ -136,3 +136,8 @@ void sniff_end(struct sniff *s)
 {
 	sniff_free(s);
 }
+
+bool sniff_is_quiet(const struct sniff *s)
+{
+	return s->at == SNIFF_QUIET;
+}

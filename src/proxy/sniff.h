@@ -36,5 +36,7 @@ struct sniff *sniff_new(struct conn *c, const struct sniff_spec *spec,
 	const struct sniff_user *user, void *arg, struct err *e);
 /* The server spoke: stop looking.  Freed; the conn has no user. */
 void sniff_end(struct sniff *s);
+/* on_quiet was called, and the client still says nothing. */
+bool sniff_is_quiet(const struct sniff *s);
 
 #endif

@@ -8,6 +8,7 @@
 #include "proxy/outbound.h"
 
 #define TICK NS_PER_S
+#define LEFT (5 * NS_PER_MS) /* how often a drain looks whether all is sent */
 
 void worker_tick(struct pworker *w)
 {
@@ -46,6 +47,25 @@ static struct http_server_config http_config(
 		.keepalive_timeout = side->h2_server.ping_timeout};
 }
 
+static void drain_check(struct pworker *w)
+{
+	void (*drained)(struct pworker * w) = w->drained;
+
+	if (!w->draining || !list_is_empty(&w->conns) || !drained)
+		return;
+	if (w->leaving) {
+		timer_set(&w->left, LEFT);
+		return;
+	}
+	w->drained = NULL;
+	drained(w);
+}
+
+static void on_left(struct timer *t)
+{
+	drain_check(container_of(t, struct pworker, left));
+}
+
 void worker_init(struct pworker *w, struct loop *l)
 {
 	w->in_http = http_config(w->cfg, &w->cfg->in);
@@ -54,6 +74,7 @@ void worker_init(struct pworker *w, struct loop *l)
 	list_init(&w->flows);
 	list_init(&w->conns);
 	timer_init(&w->tick, l, tick);
+	timer_init(&w->left, l, on_left);
 }
 
 void client_add(struct pworker *w, struct client *c)
@@ -62,22 +83,12 @@ void client_add(struct pworker *w, struct client *c)
 	list_push(&w->conns, &c->node);
 }
 
-static void drain_over(struct pworker *w)
-{
-	void (*drained)(struct pworker * w) = w->drained;
-
-	w->drained = NULL;
-	if (drained)
-		drained(w);
-}
-
 void client_remove(struct client *c)
 {
 	struct pworker *w = c->worker;
 
 	list_remove(&c->node);
-	if (w->draining && list_is_empty(&w->conns))
-		drain_over(w);
+	drain_check(w);
 }
 
 void worker_drain(struct pworker *w, void (*drained)(struct pworker *w))
@@ -87,8 +98,7 @@ void worker_drain(struct pworker *w, void (*drained)(struct pworker *w))
 	w->draining = true;
 	w->drained = drained;
 	list_each(c, &w->conns, node) c->drain(c);
-	if (list_is_empty(&w->conns))
-		drain_over(w);
+	drain_check(w);
 }
 
 void worker_stop_all(struct pworker *w)

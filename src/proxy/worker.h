@@ -35,7 +35,9 @@ struct pworker {
 	struct timer tick; /* a second, while there is something to count or to evict */
 	uint32_t
 		in_flight[2]; /* exchanges without a response head: inbound, outbound */
-	bool draining;
+	bool draining;        /* what still comes is served and then ended */
+	unsigned leaving;  /* conns that are finished, but for what they still send */
+	struct timer left; /* looks whether they have */
 	void (*drained)(struct pworker *w); /* called once draining has ended */
 };
 
@@ -63,6 +65,12 @@ struct client {
 void client_add(struct pworker *w, struct client *c);
 void client_remove(struct client *c);
 
+/*
+ * Ends every connection in order: silent and idle ones now, HTTP after the exchanges in
+ * progress, byte streams when their peers end them.  New ones are still taken, and
+ * ended in the same way: an application that is stopping too may need one more request.
+ * `drained` is called when none is left and what they had to send is sent.
+ */
 void worker_drain(struct pworker *w, void (*drained)(struct pworker *w));
 void worker_stop_all(struct pworker *w);
 

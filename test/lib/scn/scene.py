@@ -271,9 +271,12 @@ class Scene:
     # ---- more than once ----
 
     def do_for(self, line, words):
-        """for NAME in A..B: the lines below with $NAME replaced"""
-        first, last = words[2].split("..")
-        for n in range(int(first), int(last) + 1):
+        """for NAME in A..B, or in WORD WORD …: the lines below with $NAME replaced"""
+        values = words[2:]
+        if ".." in values[0]:
+            first, last = values[0].split("..")
+            values = range(int(first), int(last) + 1)
+        for n in values:
             for l in line.below:
                 self.step(l.replace("$" + words[0], str(n)))
 
