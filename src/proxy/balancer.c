@@ -33,9 +33,11 @@ struct balancer {
 
 	struct list queue; /* px for whom nobody was ready */
 	size_t queued;
-	struct timer failfast;
 	struct list streams; /* waiting in the same way */
-	struct err last;     /* what the last failed endpoint said */
+	size_t nstreams;
+	struct timer failfast; /* set while one of the queues is not empty */
+	uint64_t failfast_at;
+	struct err last; /* what the last failed endpoint said */
 };
 
 struct stream {
@@ -45,12 +47,14 @@ struct stream {
 	struct conn *conn;
 	stream_done *done;
 	void *arg;
+	bool is_queued; /* in balancer->streams */
 	unsigned tries;
 	uint64_t since;
 };
 
 static void dispatch(struct balancer *b, struct px *p);
 static void stream_dispatch(struct stream *s);
+static void stream_fail(struct stream *s, const struct err *e);
 
 /* ---- which endpoints may be picked ---- */
 
@@ -85,6 +89,8 @@ static void serve_queue(struct balancer *b)
 	}
 	while (b->nready > 0 && (s = list_first(&b->streams, struct stream, node))) {
 		list_remove(&s->node);
+		b->nstreams--;
+		s->is_queued = false;
 		stream_dispatch(s);
 	}
 	if (list_is_empty(&b->queue) && list_is_empty(&b->streams))
@@ -197,6 +203,8 @@ static void endpoints_told(void *arg, struct ref *value)
 	list_each(ep, &b->endpoints, node) if (!still_there(now, ep))
 		endpoint_drop(b, ep);
 	serve_queue(b);
+	if (b->state == ENDPOINTS_NO_SUCH && timer_is_set(&b->failfast))
+		timer_set(&b->failfast, 0);
 }
 
 /* ---- life ---- */
@@ -394,18 +402,28 @@ static void explain(const struct balancer *b, struct err *e)
 			b->count, b->last.msg);
 }
 
-static void failfast_due(struct timer *t)
+/* How long a request, and a stream, may wait for an endpoint. */
+static uint64_t request_limit(const struct balancer *b)
 {
-	struct balancer *b = container_of(t, struct balancer, failfast);
-	uint64_t now = loop_now(b->worker->loop);
-	uint64_t limit = worker_side(b->worker, b->side)->failfast;
-	struct list late = {&late, &late};
-	struct stream *s;
-	struct px *p;
-	struct err e;
+	return b->state == ENDPOINTS_NO_SUCH
+		       ? 0
+		       : worker_side(b->worker, b->side)->failfast;
+}
 
-	explain(b, &e);
-	balancer_ref(b);
+static uint64_t stream_limit(const struct balancer *b)
+{
+	if (b->state == ENDPOINTS_NO_SUCH)
+		return 0;
+	return b->side == SIDE_OUT ? b->worker->cfg->out_tcp_failfast
+				   : b->worker->cfg->in.failfast;
+}
+
+static void fail_late_requests(struct balancer *b, uint64_t now, const struct err *e)
+{
+	uint64_t limit = request_limit(b);
+	struct list late = {&late, &late};
+	struct px *p;
+
 	list_each(p, &b->queue, node) if (now - p->sent >= limit)
 	{
 		list_remove(&p->node);
@@ -415,31 +433,55 @@ static void failfast_due(struct timer *t)
 	}
 	while ((p = list_first(&late, struct px, node))) {
 		list_remove(&p->node);
-		exch_fail(p->x, &e);
+		exch_fail(p->x, e);
 	}
+}
+
+static void fail_late_streams(struct balancer *b, uint64_t now, const struct err *e)
+{
+	uint64_t limit = stream_limit(b);
+	struct list late = {&late, &late};
+	struct stream *s;
+
 	list_each(s, &b->streams, node) if (now - s->since >= limit)
 	{
 		list_remove(&s->node);
+		b->nstreams--;
+		s->is_queued = false;
 		list_push(&late, &s->node);
 	}
 	while ((s = list_first(&late, struct stream, node))) {
-		stream_done *done = s->done;
-		void *arg = s->arg;
-
 		list_remove(&s->node);
-		balancer_unref(s->balancer);
-		free(s);
-		done(arg, NULL, NULL, NULL, &e);
+		stream_fail(s, e);
 	}
-	if (!list_is_empty(&b->queue) || !list_is_empty(&b->streams))
-		timer_set(&b->failfast, limit / 4);
-	balancer_unref(b);
 }
 
-static void wait_in_queue(struct balancer *b)
+/* Somebody waits who may do so for `limit`. */
+static void wait_in_queue(struct balancer *b, uint64_t limit)
 {
-	if (!timer_is_set(&b->failfast))
-		timer_set(&b->failfast, worker_side(b->worker, b->side)->failfast);
+	uint64_t at = loop_now(b->worker->loop) + limit;
+
+	if (timer_is_set(&b->failfast) && b->failfast_at <= at)
+		return;
+	b->failfast_at = at;
+	timer_set(&b->failfast, limit);
+}
+
+static void failfast_due(struct timer *t)
+{
+	struct balancer *b = container_of(t, struct balancer, failfast);
+	uint64_t now = loop_now(b->worker->loop);
+	struct err e;
+
+	explain(b, &e);
+	balancer_ref(b);
+	fail_late_requests(b, now, &e);
+	fail_late_streams(b, now, &e);
+	if (!list_is_empty(&b->queue))
+		wait_in_queue(b, request_limit(b) / 4);
+	if (!list_is_empty(&b->streams))
+		wait_in_queue(b, stream_limit(b) / 4);
+	balancer_unref(b);
 }
 
 static void enqueue(struct balancer *b, struct px *p)
@@ -458,7 +500,7 @@ static void enqueue(struct balancer *b, struct px *p)
 	p->queued = true;
 	b->queued++;
 	list_push(&b->queue, &p->node);
-	wait_in_queue(b);
+	wait_in_queue(b, request_limit(b));
 }
 
 static void dispatch(struct balancer *b, struct px *p)
@@ -507,6 +549,13 @@ void balancer_retry(struct balancer *b, struct px *p, const struct err *why)
 		dispatch(b, p);
 	else
 		exch_fail(p->x, &e);
+}
+
+void balancer_again(struct balancer *b, struct px *p)
+{
+	release(p);
+	p->tries--;
+	dispatch(b, p);
 }
 
 static void service_begin(struct exch *x, void *shared)
@@ -656,7 +705,9 @@ static const struct conn_user stream_user = {
 static void stream_later(struct stream *s)
 {
 	list_push(&s->balancer->streams, &s->node);
-	wait_in_queue(s->balancer);
+	s->balancer->nstreams++;
+	s->is_queued = true;
+	wait_in_queue(s->balancer, stream_limit(s->balancer));
 }
 
 static void stream_dispatch(struct stream *s)
@@ -684,8 +735,14 @@ static void stream_dispatch(struct stream *s)
 struct stream *balancer_stream(
 	struct balancer *b, stream_done *done, void *arg, struct err *e)
 {
-	struct stream *s = calloc(1, sizeof *s);
+	struct stream *s;
 
+	if (b->side == SIDE_OUT && b->nstreams >= b->worker->cfg->out_tcp_queue) {
+		err_set(e, ERR_BUSY, "%s: %zu connections are queued, the limit",
+			b->name ? b->name : b->key, b->nstreams);
+		return NULL;
+	}
+	s = calloc(1, sizeof *s);
 	if (!s) {
 		err_set(e, ERR_LIMIT, "no memory for a stream");
 		return NULL;
@@ -701,6 +758,8 @@ struct stream *balancer_stream(
 
 void stream_cancel(struct stream *s)
 {
+	if (s->is_queued)
+		s->balancer->nstreams--;
 	list_remove(&s->node);
 	if (s->conn)
 		conn_end(s->conn);

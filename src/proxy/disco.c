@@ -196,10 +196,26 @@ static void on_message(void *arg, struct grpc_call *call, struct slice message)
 /* Answers that asking again would not change. */
 static bool is_final(const struct stream_call *c, int status)
 {
-	if (c->watch->key.kind == WATCH_INBOUND)
+	switch (c->watch->key.kind) {
+	case WATCH_INBOUND:
 		return status == GRPC_INVALID_ARGUMENT ||
 		       status == GRPC_FAILED_PRECONDITION;
-	return status == GRPC_INVALID_ARGUMENT || status == GRPC_UNIMPLEMENTED;
+	case WATCH_OUTBOUND:
+		return status == GRPC_INVALID_ARGUMENT || status == GRPC_UNIMPLEMENTED;
+	case WATCH_ENDPOINTS:
+		break;
+	}
+	return status == GRPC_INVALID_ARGUMENT;
+}
+
+/*
+ * Says this end of a stream that there is nothing?  Of endpoints only an update says so
+ * (or that the name is none): a stream that fails keeps what is known.
+ */
+static bool says_none(const struct stream_call *c, int status)
+{
+	return c->terminal ||
+	       (status == GRPC_NOT_FOUND && c->watch->key.kind != WATCH_ENDPOINTS);
 }
 
 static void there_is_none(struct stream_call *c)
@@ -231,7 +247,7 @@ static void on_over(void *arg, struct grpc_call *call, int status, const char *t
 	(void)call;
 	c->call = NULL;
 	c->terminal = is_final(c, status);
-	if (c->terminal || status == GRPC_NOT_FOUND)
+	if (says_none(c, status))
 		there_is_none(c);
 	log_debug("proxy", "a discovery stream ended", LS("target", c->watch->key.text),
 		LS("status", grpc_status_name(status)), LS("text", text));

@@ -109,6 +109,7 @@ void endpoint_reap(struct endpoint *ep)
 	free(ep);
 }
 
+/* Those that wait for a connection; `why` is NULL when nothing has failed. */
 static void hand_back(struct endpoint *ep, const struct err *why)
 {
 	struct px *p;
@@ -116,20 +117,20 @@ static void hand_back(struct endpoint *ep, const struct err *why)
 	for (int k = 0; k < 2; k++)
 		while ((p = list_first(&ep->waiting[k], struct px, node))) {
 			list_remove(&p->node);
-			balancer_retry(ep->balancer, p, why);
+			if (why)
+				balancer_retry(ep->balancer, p, why);
+			else
+				balancer_again(ep->balancer, p);
 		}
 }
 
 void endpoint_remove(struct endpoint *ep)
 {
-	struct err gone;
-
-	err_set(&gone, ERR_CLOSED, "%s was removed by discovery", ep->text);
 	list_remove(&ep->node);
 	ep->at = ENDPOINT_REMOVED;
 	timer_clear(&ep->retry);
 	ep->users++; /* not freed while we are here */
-	hand_back(ep, &gone);
+	hand_back(ep, NULL);
 	endpoint_drain(ep);
 	ep->users--;
 	endpoint_reap(ep);

@@ -75,6 +75,8 @@ void endpoint_reap(struct endpoint *ep);
 
 /* ---- what the balancer does for it ---- */
 void balancer_retry(struct balancer *b, struct px *p, const struct err *why);
+/* Of one that had not begun, and whose endpoint is no more: it waits like a new one. */
+void balancer_again(struct balancer *b, struct px *p);
 void balancer_ready_changed(struct balancer *b, struct endpoint *ep);
 
 #endif

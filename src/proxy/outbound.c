@@ -32,6 +32,13 @@ static struct transport_meter *accepted_meter(const struct out_conn *c)
 	return m;
 }
 
+static const char *error_label(const struct err *why)
+{
+	if (why->code == ERR_TIMEOUT || why->code == ERR_MISSING)
+		return "failfast";
+	return why->code == ERR_BUSY ? "loadshed" : "i/o";
+}
+
 static void count_error(struct out_conn *c, const struct err *why)
 {
 	struct pworker *w = c->client.worker;
@@ -39,8 +46,7 @@ static void count_error(struct out_conn *c, const struct err *why)
 	struct buf b = BUF_INIT;
 	struct series *s;
 
-	labels_add(&b, "error",
-		why->code == ERR_TIMEOUT ? SLICE("failfast") : SLICE("i/o"));
+	labels_add(&b, "error", slice_of(error_label(why)));
 	labels_add(&b, "target_addr", slice_of(addr_text(&c->dst, text)));
 	s = metrics_series(w->metrics, M_OUT_TCP_ERRORS, buf_slice(&b));
 	buf_fini(&b);

@@ -7,6 +7,8 @@
  * The script's lines:
  *	service ADDR NAME          what is meant by this address
  *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2
+ *	none NAME [gone]           instead of endpoints: there are none, or no such
+ *service end NAME STATUS            a Get of this name ends with this gRPC status
  *	opaque ADDR                the service at this address speaks bytes
  *	port N PROTO               inbound: detect (else), opaque, tls, http1, http2,
  *grpc permit N WHO [VALUE]       inbound: an authorization of the port; WHO is all,
@@ -36,7 +38,17 @@
 
 #define LINES_MAX 512
 
-enum word { W_SERVICE, W_ENDPOINT, W_OPAQUE, W_ALLOW, W_PORT, W_PERMIT, W_CERTIFICATE };
+enum word {
+	W_SERVICE,
+	W_ENDPOINT,
+	W_OPAQUE,
+	W_ALLOW,
+	W_PORT,
+	W_PERMIT,
+	W_CERTIFICATE,
+	W_NONE,
+	W_END
+};
 
 struct line {
 	enum word word;
@@ -56,8 +68,8 @@ static struct {
 	const char *listen, *ca_file;
 	int64_t life;
 	const char *script;
-	struct line lines[LINES_MAX];
-	size_t n;
+	struct line lines[LINES_MAX], old[LINES_MAX]; /* and before the last SIGHUP */
+	size_t n, nold;
 	struct list watchers;
 	struct key *ca_key;
 	struct cert *ca;
@@ -74,12 +86,14 @@ static void die(const char *what)
 static void read_script(void)
 {
 	static const char *const words[] = {"service", "endpoint", "opaque", "allow",
-		"port", "permit", "certificate"};
+		"port", "permit", "certificate", "none", "end"};
 	char text[1024], word[32];
 	FILE *f = fopen(t.script, "r");
 
 	if (!f)
 		die("the script cannot be read");
+	memcpy(t.old, t.lines, sizeof t.old);
+	t.nold = t.n;
 	t.n = 0;
 	while (fgets(text, sizeof text, f) && t.n < LINES_MAX) {
 		struct line *l = &t.lines[t.n];
@@ -181,27 +195,82 @@ static Destination__WeightedAddr *endpoint(const struct line *l, struct arena *a
 	return m;
 }
 
-static void answer_get(struct watcher *w)
+static bool is_endpoint(const struct line *l, const char *name)
+{
+	return l->word == W_ENDPOINT && strcmp(l->a, name) == 0;
+}
+
+static bool has_line(const struct line *v, size_t n, const struct line *l, bool whole)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_endpoint(&v[i], l->a) && strcmp(v[i].b, l->b) == 0 &&
+			(!whole || strcmp(v[i].c, l->c) == 0))
+			return true;
+	return false;
+}
+
+static void push_gone(struct watcher *w, struct arena *a)
 {
 	Destination__Update u = DESTINATION__UPDATE__INIT;
-	struct arena a;
+	struct addr addr;
 
-	arena_init(&a, 1 << 20);
-	if (!w->first) { /* the simplest delta: none, then all */
-		u.update_case = DESTINATION__UPDATE__UPDATE_NO_ENDPOINTS;
-		u.no_endpoints = API_NEW(
-			Destination__NoEndpoints, destination__no_endpoints, &a);
-		u.no_endpoints->exists = true;
+	u.update_case = DESTINATION__UPDATE__UPDATE_REMOVE;
+	u.remove = API_NEW(Destination__AddrSet, destination__addr_set, a);
+	u.remove->addrs = arena_array(a, t.nold + 1, sizeof *u.remove->addrs);
+	for (size_t i = 0; i < t.nold; i++)
+		if (is_endpoint(&t.old[i], w->what) &&
+			!has_line(t.lines, t.n, &t.old[i], false) &&
+			addr_parse(slice_of(t.old[i].b), &addr))
+			u.remove->addrs[u.remove->n_addrs++] = api_addr(&addr, a);
+	if (u.remove->n_addrs)
 		push(w, &u);
-	}
+}
+
+static void push_none(struct watcher *w, bool exists, struct arena *a)
+{
+	Destination__Update u = DESTINATION__UPDATE__INIT;
+
+	u.update_case = DESTINATION__UPDATE__UPDATE_NO_ENDPOINTS;
+	u.no_endpoints =
+		API_NEW(Destination__NoEndpoints, destination__no_endpoints, a);
+	u.no_endpoints->exists = exists;
+	push(w, &u);
+}
+
+/* At first all; later what is new or has changed. */
+static void push_new(struct watcher *w, struct arena *a)
+{
+	Destination__Update u = DESTINATION__UPDATE__INIT;
+
 	u.update_case = DESTINATION__UPDATE__UPDATE_ADD;
 	u.add = API_NEW(
-		Destination__WeightedAddrSet, destination__weighted_addr_set, &a);
-	u.add->addrs = arena_array(&a, t.n + 1, sizeof *u.add->addrs);
+		Destination__WeightedAddrSet, destination__weighted_addr_set, a);
+	u.add->addrs = arena_array(a, t.n + 1, sizeof *u.add->addrs);
 	for (size_t i = 0; i < t.n; i++)
-		if (t.lines[i].word == W_ENDPOINT && strcmp(t.lines[i].a, w->what) == 0)
-			u.add->addrs[u.add->n_addrs++] = endpoint(&t.lines[i], &a);
-	push(w, &u);
+		if (is_endpoint(&t.lines[i], w->what) &&
+			(w->first || !has_line(t.old, t.nold, &t.lines[i], true)))
+			u.add->addrs[u.add->n_addrs++] = endpoint(&t.lines[i], a);
+	if (w->first || u.add->n_addrs)
+		push(w, &u);
+}
+
+static void answer_get(struct watcher *w)
+{
+	const struct line *none = find(W_NONE, w->what), *end = find(W_END, w->what);
+	struct arena a;
+
+	if (end) {
+		grpc_end(w->req, (int)strtol(end->b, NULL, 10), "the script says so");
+		return;
+	}
+	arena_init(&a, 1 << 20);
+	if (none) {
+		push_none(w, strcmp(none->b, "gone") != 0, &a);
+	} else {
+		if (!w->first)
+			push_gone(w, &a);
+		push_new(w, &a);
+	}
 	arena_fini(&a);
 }
 

@@ -270,6 +270,13 @@ class Peer:
 
     # ---- steps: the rest ----
 
+    def do_loop(self, words):
+        """The lines below, again and again until the connection ends before they begin."""
+        lines = self.below
+        while self.buf or has_bytes(self.sock, time.monotonic() + 10):
+            for l in lines:
+                self.step(l)
+
     def do_tell(self, words):
         self.scene.flags.tell(words[0])
 
@@ -322,7 +329,7 @@ class Peer:
 
 def begins_with_bytes(line):
     words = line.text.split() if line else [""]
-    return words[0] in ("expect", "h2", "tls") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
+    return words[0] in ("expect", "h2", "tls", "loop") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
 
 
 def has_bytes(sock, until):
@@ -365,17 +372,19 @@ class Client(Peer):
         super().run()
 
     def do_connect(self, words):
-        """"connect" anew; "connect refused" when it must not succeed."""
+        """"connect" anew; "connect refused" when it must not succeed; "connect reset": then, or right after."""
         self.end()
         self.buf, self.http2 = b"", None
         try:
             self.sock = net.connect(*self.to, self.where, self.source, self.limit)
         except OSError as e:
-            if words == ["refused"]:
+            if words == ["refused"] or words == ["reset"] and isinstance(e, ConnectionResetError):
                 return
             raise Failed("connect: %s" % e)
         if words == ["refused"]:
             raise Failed("the connection was taken")
+        if words == ["reset"]:
+            self.expect_end("reset")
 
 
 class Server(Peer):
@@ -384,7 +393,7 @@ class Server(Peer):
         super().__init__(scene, name, lines)
         self.at, self.each = at, each
         self.listener = net.listen(*at)
-        self.wants_bytes = False
+        self.wants_bytes, self.silent = False, []
 
     def run(self):
         if self.each:
@@ -418,20 +427,32 @@ class Server(Peer):
         self.wants_bytes = begins_with_bytes(following)
 
     def do_accept(self, words):
-        """The next connection; those that end without a word were made in advance and are nobody's."""
+        """The next connection; when its bytes are awaited, the next with bytes: others were made in
+        advance."""
         self.end()
         self.buf, self.http2 = b"", None
         until = time.monotonic() + self.limit
-        while True:
-            self.listener.settimeout(max(0.01, until - time.monotonic()))
-            try:
-                self.sock = net.accept(self.listener)
-            except TimeoutError:
+        while not self.sock:
+            ready = select.select([self.listener] + self.silent, [], [], max(0, until - time.monotonic()))[0]
+            if not ready:
                 raise Failed("no connection came")
-            self.note("accepted")
-            if not self.wants_bytes or has_bytes(self.sock, until):
-                return
-            self.end()
+            for s in ready:
+                self.look_at(s)
+        self.note("accepted")
+
+    def look_at(self, s):
+        if self.sock:
+            return
+        if s is self.listener:
+            self.silent.append(net.accept(s))
+            if not self.wants_bytes:
+                self.sock = self.silent.pop()
+            return
+        self.silent.remove(s)
+        if has_bytes(s, time.monotonic() + 1):
+            self.sock = s
+        else:
+            s.close()
 
     def do_unlisten(self, words):
         self.listener.close()

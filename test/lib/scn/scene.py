@@ -24,6 +24,7 @@ class Scene:
         self.flags, self.peers, self.lines_of_log = Flags(), [], []
         self.procs, self.logs, self.hello, self.began = {}, {}, b"", time.monotonic()
         self.broken, self.said, self.vars = threading.Event(), None, {}
+        self.trying = False  # what fails now is tried again
 
     def note(self, what):
         self.lines_of_log.append("%7.3f %s" % (time.monotonic() - self.began, what))
@@ -31,7 +32,8 @@ class Scene:
     def failed(self, peer):
         self.note("%s FAILED" % peer.name)
         self.broken.set()
-        self.flags.stop()
+        if not self.trying:
+            self.flags.stop()
 
     # ---- the run ----
 
@@ -284,7 +286,7 @@ class Scene:
         """until D: the lines below, again and again until they do not fail"""
         until = time.monotonic() + seconds(words[0])
         while True:
-            known = len(self.peers)
+            known, self.trying = len(self.peers), True
             try:
                 for l in line.below:
                     self.step(l)
@@ -297,8 +299,9 @@ class Scene:
                 del self.peers[known:]
                 self.raise_failure()
                 self.broken.clear()
-                self.flags.over = False
                 time.sleep(0.02)
+            finally:
+                self.trying = False
 
     # ---- metrics ----
 
