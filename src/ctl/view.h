@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTL_VIEW_H
+#define CTL_VIEW_H
+
+/*
+ * What discovery and policy keep of a Kubernetes object: a small value made of its JSON
+ * once, never changed after.  Texts lie in the view's own memory and are never NULL
+ * where the object has none ("" instead), but where NULL is said.
+ */
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/list.h"
+#include "wire/json.h"
+
+enum view_kind {
+	VIEW_POD,
+	VIEW_SERVICE,
+	VIEW_SLICE, /* EndpointSlice */
+	VIEW_NODE,
+	VIEW_NAMESPACE,
+	VIEW_REPLICASET, /* only whose it is */
+	VIEW_JOB,
+	VIEW_KINDS
+};
+
+struct view {
+	enum view_kind kind;
+	struct arena arena;       /* the view lies in it, too */
+	struct list node, places; /* index.c */
+	const char *ns, *name;
+};
+
+/* The controller among an object's owners; `kind` as in labels: "replicaset", or "". */
+struct owner {
+	const char *kind, *name;
+};
+
+struct container_port {
+	const char *name;
+	uint16_t port, host_port;
+};
+
+struct http_probe {
+	const char *path;
+	uint16_t port;
+};
+
+struct pod_view {
+	struct view view;
+	struct owner owner;
+	const char *node, *account, *template_hash;
+	const char *control_ns;   /* whose proxy it has; "": none */
+	const char *opaque_ports; /* annotations; NULL when absent */
+	const char *skip_inbound_ports;
+	const char *default_policy;
+	uint16_t inbound_port; /* of its proxy; 0: none */
+	bool host_network;
+	bool is_over; /* Succeeded or Failed */
+	struct ip host_ip;
+	const struct ip *ips;
+	size_t nips;
+	const struct container_port *ports;
+	size_t nports;
+	const struct http_probe *probes;
+	size_t nprobes;
+};
+
+struct service_port {
+	const char *name, *app_protocol;
+	uint16_t port, target; /* target 0: a name */
+};
+
+struct service_view {
+	struct view view;
+	const char *opaque_ports; /* annotation; NULL when absent */
+	bool is_external;         /* ExternalName */
+	bool is_local;            /* internalTrafficPolicy: Local */
+	const struct ip *ips;     /* clusterIPs */
+	size_t nips;
+	const struct service_port *ports;
+	size_t nports;
+};
+
+struct slice_port {
+	const char *name;
+	uint16_t port; /* 0: none */
+};
+
+struct slice_endpoint {
+	struct ip ip;
+	bool ready;
+	const char *hostname, *node, *zone;
+	const char *pod_ns, *pod; /* "": no pod */
+	const char *const *zones; /* hints.forZones */
+	size_t nzones;
+};
+
+struct slice_view {
+	struct view view;
+	const char *service; /* "": none */
+	const struct slice_port *ports;
+	size_t nports;
+	const struct slice_endpoint *endpoints;
+	size_t nendpoints;
+};
+
+struct node_view {
+	struct view view;
+	const char *zone;
+};
+
+struct namespace_view {
+	struct view view;
+	const char *opaque_ports; /* annotation; NULL when absent */
+};
+
+struct owned_view { /* VIEW_REPLICASET, VIEW_JOB */
+	struct view view;
+	struct owner owner;
+};
+
+/* Owned; NULL when the object has no name or is absurdly large (1 MB as a view). */
+struct view *view_read(enum view_kind kind, const struct json *object);
+void view_free(struct view *v); /* NULL is fine */
+/* Nothing of what anybody looks at differs.  May say no where it could say yes. */
+bool view_is_same(const struct view *a, const struct view *b);
+
+/*
+ * Is `port` in a list of ports ("25,9000-9100,grpc")?  `name` is the port's own name or
+ * "".  Parts that cannot be understood are no port.
+ */
+bool ports_have(const char *list, uint16_t port, const char *name);
+
+#endif
