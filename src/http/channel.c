@@ -509,3 +509,12 @@ const char *channel_authority(const struct channel *c)
 {
 	return c->authority;
 }
+
+void channel_stack(struct channel *c, struct stack *s)
+{
+	static const struct filter nothing = {.name = "channel"};
+
+	stack_push(s, c->cfg.filter ? c->cfg.filter : &nothing, c->cfg.filter_shared);
+	s->service = &channel_service;
+	s->service_shared = c;
+}

@@ -27,6 +27,8 @@ struct channel_config {
 	double backoff_jitter;
 	uint64_t wait_max; /* ns a call waits for a connection before ERR_TIMEOUT; 0: 10
 			      s */
+	const struct filter *filter; /* sees each call; NULL: none */
+	void *filter_shared;
 	void (*on_state)(void *arg, bool up, const struct err *e); /* may be NULL */
 	void *arg;
 };
@@ -37,6 +39,8 @@ void channel_free(struct channel *c);                     /* calls in progress f
 bool channel_is_up(const struct channel *c);
 const char *channel_authority(const struct channel *c); /* "host:port" */
 struct loop *channel_loop(const struct channel *c);
+/* Makes the stack of one call: the channel's filter, and the channel. */
+void channel_stack(struct channel *c, struct stack *s);
 
 /* Carries one exchange out on a connection, waiting for one when there is none. */
 void channel_begin(struct channel *c, struct exch *x);

@@ -409,6 +409,7 @@ void exch_cancel(struct exch *x, const struct err *why)
 	if (x->at == EXCH_OVER)
 		return;
 	x->err = *why;
+	x->cancelled = true;
 	if (x->at != EXCH_NEW) /* else over when somebody begins it */
 		over(x);
 }

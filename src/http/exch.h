@@ -125,6 +125,7 @@ struct exch {
 	struct err err; /* set when it ends without a (whole) response */
 	int reset_code; /* HTTP/2 error code with err, e.g. from the peer's RST_STREAM;
 			   else -1 */
+	bool cancelled; /* by its source: exch_cancel() */
 	bool touched; /* a byte of the request may have reached a peer: no silent second
 			 try */
 

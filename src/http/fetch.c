@@ -14,8 +14,6 @@ struct fetch {
 	size_t sent;
 };
 
-static const struct filter nothing = {.name = "fetch"};
-
 static struct fetch *fetch_of(struct exch *x)
 {
 	return (struct fetch *)x;
@@ -134,9 +132,7 @@ struct fetch *fetch_begin(struct channel *c, const struct fetch_spec *spec,
 	f->x.arena = &f->arena;
 	f->x.loop = channel_loop(c);
 	f->x.source = &fetch_source;
-	stack_push(&f->stack, &nothing, NULL);
-	f->stack.service = &channel_service;
-	f->stack.service_shared = c;
+	channel_stack(c, &f->stack);
 	fill(f, c, spec);
 	exch_begin(&f->x, &f->stack);
 	if (!f->body.n && f->x.at != EXCH_OVER)

@@ -19,8 +19,6 @@ struct grpc_call {
 	char text[256];
 };
 
-static const struct filter nothing = {.name = "grpc"};
-
 static struct grpc_call *call_of(struct exch *x)
 {
 	return (struct grpc_call *)x;
@@ -230,9 +228,7 @@ struct grpc_call *grpc_call_begin(struct channel *ch, const char *path,
 	c->x.arena = &c->arena;
 	c->x.loop = channel_loop(ch);
 	c->x.source = &call_source;
-	stack_push(&c->stack, &nothing, NULL);
-	c->stack.service = &channel_service;
-	c->stack.service_shared = ch;
+	channel_stack(ch, &c->stack);
 	fill(c, ch, path);
 	grpc_frame(&c->out, request);
 	exch_begin(&c->x, &c->stack);

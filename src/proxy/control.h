@@ -15,9 +15,20 @@ struct disco *disco_new(struct loop *l, const struct proxy_config *cfg,
 	struct channel *destination, struct channel *policy);
 void disco_free(struct disco *d); /* after the workers have ended */
 
+/* Counts the calls to one service in control_*; lies in its owner, longer than the
+ * channel. */
+struct control_meter {
+	struct metrics *metrics;
+	char labels[640];
+};
+void control_meter_init(struct control_meter *m, struct metrics *metrics,
+	const struct control_addr *to);
+extern const struct filter control_meter_filter; /* shared: the above */
+
 /* A channel to a control-plane service: mTLS with `creds` unless it is local. */
 struct channel *control_channel(struct loop *l, struct dns *d,
-	const struct control_addr *to, struct snap *creds, struct err *e);
+	const struct control_addr *to, struct snap *creds, struct control_meter *meter,
+	struct err *e);
 
 /*
  * The proxy's own identity (spec proxy.md §12.1): key and request from the identity

@@ -23,6 +23,7 @@ struct identity {
 	struct snap *creds;  /* what the proxy goes by */
 	struct snap anchors; /* nobody yet, but believing the anchors */
 	struct channel *channel;
+	struct control_meter meter;
 	struct key *key;
 	struct buf csr;
 	struct grpc_call *call;
@@ -326,7 +327,9 @@ struct identity *proxy_identity_start(struct loop *l, struct dns *d,
 		proxy_identity_free(id);
 		return NULL;
 	}
-	id->channel = control_channel(l, d, &cfg->identity, &id->anchors, e);
+	control_meter_init(&id->meter, metrics, &cfg->identity);
+	id->channel =
+		control_channel(l, d, &cfg->identity, &id->anchors, &id->meter, e);
 	if (!id->channel) {
 		proxy_identity_free(id);
 		return NULL;

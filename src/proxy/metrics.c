@@ -131,6 +131,11 @@ struct metrics *metrics_new(unsigned workers)
 	return m;
 }
 
+unsigned metrics_control(const struct metrics *m)
+{
+	return m->workers - 1;
+}
+
 static void series_free(struct series *s)
 {
 	free(s->labels);

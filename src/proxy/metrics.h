@@ -49,6 +49,7 @@ enum family {
 };
 
 struct metrics *metrics_new(unsigned workers);
+unsigned metrics_control(const struct metrics *m); /* index of the control thread */
 void metrics_free(struct metrics *m);
 
 struct series; /* refcounted */

@@ -36,6 +36,7 @@ struct proxy {
 	struct snap creds;
 	struct identity *identity;
 	struct channel *destination, *policy;
+	struct control_meter destination_meter, policy_meter;
 	struct disco *disco;
 	struct admin *admin;
 	struct data_worker *workers;
@@ -49,7 +50,8 @@ struct proxy {
 /* ---- control-plane channels ---- */
 
 struct channel *control_channel(struct loop *l, struct dns *d,
-	const struct control_addr *to, struct snap *creds, struct err *e)
+	const struct control_addr *to, struct snap *creds, struct control_meter *meter,
+	struct err *e)
 {
 	struct channel_config cfg = {.host = to->host,
 		.port = to->port,
@@ -58,7 +60,9 @@ struct channel *control_channel(struct loop *l, struct dns *d,
 		.creds = to->name[0] ? creds : NULL,
 		.sni = to->name,
 		.expect = to->name,
-		.backoff_jitter = 0.1};
+		.backoff_jitter = 0.1,
+		.filter = &control_meter_filter,
+		.filter_shared = meter};
 
 	return channel_new(l, d, &cfg, e);
 }
@@ -261,9 +265,12 @@ static int start(struct proxy *px, struct err *e)
 		px->loop, &px->cfg, px->metrics, &px->creds, &hooks, e);
 	if (!px->admin)
 		return -1;
-	px->destination =
-		control_channel(px->loop, px->dns, &px->cfg.destination, &px->creds, e);
-	px->policy = control_channel(px->loop, px->dns, &px->cfg.policy, &px->creds, e);
+	control_meter_init(&px->destination_meter, px->metrics, &px->cfg.destination);
+	control_meter_init(&px->policy_meter, px->metrics, &px->cfg.policy);
+	px->destination = control_channel(px->loop, px->dns, &px->cfg.destination,
+		&px->creds, &px->destination_meter, e);
+	px->policy = control_channel(
+		px->loop, px->dns, &px->cfg.policy, &px->creds, &px->policy_meter, e);
 	if (!px->destination || !px->policy)
 		return -1;
 	px->disco = disco_new(px->loop, &px->cfg, px->destination, px->policy);
