@@ -134,7 +134,7 @@ demo: $B/mesh
 	@test -x deploy/local/demo || { echo "make demo: the demo is not part of this version yet; see README" >&2; exit 1; }
 	@deploy/local/demo
 
-bench: $B/mesh
+bench: $B/mesh $B/tool/byte_server $B/tool/conn_load $B/tool/scripted_control
 	@test/bench/run
 
 fuzzers: $(FUZZERS)
