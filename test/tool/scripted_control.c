@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * A control plane that says what a script says: for scenarios and benches of the proxy.
  *
@@ -7,20 +8,23 @@
  * The script's lines:
  *	service ADDR NAME          what is meant by this address
  *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2
- *	none NAME [gone]           instead of endpoints: there are none, or no such
- *service end NAME STATUS            a Get of this name ends with this gRPC status
+ *	none NAME [gone]           instead of endpoints: there are none, or no such service
+ *	end NAME STATUS            a Get of this name ends with this gRPC status
  *	opaque ADDR                the service at this address speaks bytes
- *	port N PROTO               inbound: detect (else), opaque, tls, http1, http2,
- *grpc permit N WHO [VALUE]       inbound: an authorization of the port; WHO is all,
- *none, network CIDR, identity ID, mesh (any identity) allow ID inbound, ports without
- *permit: this identity only certificate ID [HOW]       makes FILE.ID for peers that the
- *test plays itself; HOW is expired or foreign (of no authority we know)
+ *	port N PROTO               inbound: detect (else), opaque, tls, http1, http2, grpc
+ *	permit N WHO [VALUE]       inbound: an authorization of the port; WHO is all, none,
+ *	                           network CIDR, identity ID, mesh (any identity)
+ *	allow ID                   inbound, ports without permit: this identity only
+ *	certificate ID [HOW]       makes FILE.ID for peers that the test plays itself; HOW is
+ *	                           expired, early (not yet valid) or foreign (of no
+ *	                           authority we know)
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
  *
  * Prints "listening on ADDR" when it serves.  SIGHUP reads the script again and tells
  * those who watch.  It certifies whoever asks.
  */
+/* clang-format on */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -621,11 +625,12 @@ static void issue(const char *id, const char *how)
 {
 	bool expired = strcmp(how, "expired") == 0,
 	     foreign = strcmp(how, "foreign") == 0;
+	bool early = strcmp(how, "early") == 0;
 	uint64_t now = clock_wall();
 	const char *const dns[] = {id, NULL};
 	struct cert_spec spec = {.common_name = id,
 		.dns = dns,
-		.not_before = now - 3600 * NS_PER_S,
+		.not_before = early ? now + 600 * NS_PER_S : now - 3600 * NS_PER_S,
 		.not_after = expired ? now - 60 * NS_PER_S : now + 3600 * NS_PER_S,
 		.server = true,
 		.client = true};
