@@ -3,7 +3,7 @@
 import struct, time
 from collections import defaultdict
 
-from .text import Failed, check_fields, differ, flag, literal, quoted
+from .text import Failed, check_fields, differ, flag, in_parts, quoted
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -255,7 +255,7 @@ class Session:
         if what == "headers":
             self.frame(HEADERS, 4 | end, stream, encode(map(parse_field, below)))
         elif what == "data":
-            self.send_data(stream, literal(words[2:]), end)
+            self.send_parts(stream, words[2:], end)
         elif what == "rst":
             self.frame(RST, 0, stream, struct.pack(">I", ERRORS.index(words[2])))
         elif what == "goaway":
@@ -268,6 +268,14 @@ class Session:
             self.frame(int(words[1]), int(words[2]), int(words[3]), quoted(words[4:]))
         else:
             raise Failed("%r cannot be sent over HTTP/2" % what)
+
+    def send_parts(self, stream, words, end):
+        last = None
+        for part in in_parts(words):
+            if last is not None:
+                self.send_data(stream, last, False)
+            last = part
+        self.send_data(stream, last, end)
 
     def send_data(self, stream, data, end):
         s = self.streams[stream]
@@ -285,7 +293,8 @@ class Session:
 
     def expect(self, words, below, limit):
         self.until = time.monotonic() + limit
-        what, end = words[0], flag(words, "end")
+        what, end = words[0], flag(words[1:], "end")
+        words = [words[0]] + [w for w in words[1:] if w != "end"]
         stream = int(words[1]) if len(words) > 1 and str(words[1]).isdigit() else 0
         s = self.streams[stream]
         if what in ("headers", "trailers"):
@@ -295,7 +304,8 @@ class Session:
                 raise Failed("the stream was reset with %s" % s.reset)
             check_fields(below, s.heads.pop(0), only)
         elif what == "data":
-            self.expect_data(s, literal(words[2:]))
+            for part in in_parts(words[2:]):
+                self.expect_data(s, part)
         elif what == "rst":
             self.read_until(lambda: s.reset, "a reset")
             if words[2:] and s.reset not in words[2:]:

@@ -3,7 +3,7 @@
 import select, socket, ssl, struct, threading, time
 
 from . import h2, net
-from .text import Failed, Quoted, check_fields, differ, flag, literal, match, quoted, seconds, take
+from .text import Failed, Quoted, check_fields, differ, flag, in_parts, literal, match, quoted, seconds, take
 
 LIMIT = 5  # seconds a step may take, unless it says "within"
 
@@ -39,7 +39,7 @@ class Peer:
         self.scene, self.name, self.lines = scene, name, lines
         self.sock, self.http2, self.listener = None, None, None
         self.buf, self.head, self.hello = b"", None, b""
-        self.error, self.thread, self.asked = None, None, ""
+        self.error, self.thread, self.asked, self.trailers = None, None, "", []
 
     def note(self, what):
         self.scene.note("%s %s" % (self.name, what))
@@ -151,40 +151,49 @@ class Peer:
             raise Failed("want %r, got %r\n  with %r" % (self.below[0].text, first, fields), self.below[0])
         check_fields(self.below[1:], fields, only)
 
-    def read_body(self):
+    def body_parts(self):
         if "chunked" in self.head.get("transfer-encoding", ""):
-            return self.read_chunks()
-        if "content-length" in self.head:
-            n = int(self.head["content-length"])
-            self.need(lambda b: len(b) >= n)
+            yield from self.chunks()
+        elif "content-length" in self.head:
+            yield from self.exactly(int(self.head["content-length"]))
         else:
-            n = self.read_rest()
-        body, self.buf = self.buf[:n], self.buf[n:]
-        return body
+            yield from self.rest()
 
-    def read_rest(self):
+    def exactly(self, n):
+        while n:
+            self.need(lambda b: b)
+            part, self.buf = self.buf[:n], self.buf[n:]
+            n -= len(part)
+            yield part
+
+    def rest(self):
         until = time.monotonic() + self.limit
-        while data := self.more(until):
-            self.buf += data
-        return len(self.buf)
+        part, self.buf = self.buf, b""
+        while True:
+            yield part
+            part = self.more(until)
+            if not part:
+                return
 
-    def read_chunks(self):
-        body = b""
+    def chunks(self):
         while True:
             self.need(lambda b: b"\r\n" in b)
             size, self.buf = self.buf.split(b"\r\n", 1)
             n = int(size.split(b";")[0], 16)
             if n == 0:
                 break
-            self.need(lambda b: len(b) >= n + 2)
-            if self.buf[n:n + 2] != b"\r\n":
+            yield from self.exactly(n)
+            self.need(lambda b: len(b) >= 2)
+            if self.buf[:2] != b"\r\n":
                 raise Failed("a chunk of %d does not end with it" % n)
-            body, self.buf = body + self.buf[:n], self.buf[n + 2:]
+            self.buf = self.buf[2:]
+        self.read_trailers()
+
+    def read_trailers(self):
         self.need(lambda b: b.startswith(b"\r\n") or b"\r\n\r\n" in b)
-        trailers, self.buf = ("", self.buf[2:]) if self.buf.startswith(b"\r\n") else self.buf.split(b"\r\n\r\n", 1)
+        trailers, self.buf = (b"", self.buf[2:]) if self.buf.startswith(b"\r\n") else self.buf.split(b"\r\n\r\n", 1)
         self.trailers = [(n.lower(), v.strip()) for n, _, v in
-                         (l.partition(":") for l in (trailers or b"").decode("latin-1").split("\r\n") if l)]
-        return body
+                         (l.partition(":") for l in trailers.decode("latin-1").split("\r\n") if l)]
 
     # ---- steps: sending ----
 
@@ -192,7 +201,11 @@ class Peer:
         if self.http2:
             return self.http2.send(words, self.below, self.limit)
         cut = take(words, "cut")
-        self.write(self.text_to_send(words), None if cut is None else int(cut))
+        if words[1:2] == ["bytes"] and cut is None:
+            for part in in_parts(words):
+                self.write(part)
+        else:
+            self.write(self.text_to_send(words), None if cut is None else int(cut))
 
     def lines_below(self):
         return "".join(l.text + "\r\n" for l in self.below).encode("latin-1")
@@ -241,15 +254,22 @@ class Peer:
         elif what in ("eof", "reset", "close"):
             self.expect_end(what)
         elif words[1:2] == ["bytes"]:
-            self.read(literal(words))
+            for part in in_parts(words):
+                self.read(part)
         else:
             raise Failed("%r cannot be expected" % what)
 
     def expect_body(self, words):
-        want = literal(words)
-        got = self.read_body()
-        if got != want:
-            raise Failed("the body: " + differ(want, got))
+        parts, want, at = in_parts(words), b"", 0
+        for got in self.body_parts():
+            while len(want) < len(got) and (more := next(parts, None)) is not None:
+                want += more
+            if not want.startswith(got):
+                raise Failed("the body, after %d bytes: %s" % (at, differ(want, got)))
+            want, at = want[len(got):], at + len(got)
+        want += next(parts, b"")
+        if want:
+            raise Failed("the body ends after %d bytes; wanted: %r" % (at, want[:100]))
 
     def expect_silence(self, time_):
         ready = select.select([self.sock], [], [], time_)[0]

@@ -93,10 +93,13 @@ def quoted(words):
     return b"".join(words)
 
 
-def pattern(n):
-    """Bytes that tell where they belong."""
-    block = b"".join(b"%07d " % (i % 10000000) for i in range(0, min(n, 1 << 16) + 8, 8))[:1 << 16]
-    return (block * (n // len(block) + 1))[:n]
+BLOCK = b"".join(b"%07d " % i for i in range(0, 1 << 16, 8))
+
+
+def pattern(n, skip=0):
+    """`n` bytes that tell where they belong, behind the first `skip`."""
+    skip %= len(BLOCK)
+    return (BLOCK * ((n + skip) // len(BLOCK) + 1))[skip:skip + n]
 
 
 def literal(words):
@@ -104,7 +107,17 @@ def literal(words):
     if words[1:2] != ["bytes"]:
         return quoted(words)
     skip = int(take(words, "after", 0))
-    return pattern(int(words[0]) + skip)[skip:]
+    return pattern(int(words[0]), skip)
+
+
+def in_parts(words, size=1 << 20):
+    """The same bytes, in parts of at most this size."""
+    if words[1:2] != ["bytes"]:
+        yield quoted(words)
+        return
+    skip = int(take(words, "after", 0))
+    for at in range(0, int(words[0]), size):
+        yield pattern(min(size, int(words[0]) - at), skip + at)
 
 
 def differ(want, got):
