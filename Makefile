@@ -18,12 +18,14 @@ B       := build$(if $(SAN),/san)$(if $(filter clang%,$(CC)),/clang)
 GEN     := build/gen
 
 OPT     ?= -O2 -g
+SMALL   ?= -Os -g # what no request passes through
 CPPFLAGS += -Isrc -Iapplets -I$(GEN) -isystem $D/include -isystem $D/include/libnl3 \
 	-D_GNU_SOURCE -DMESH_VERSION='"$(VERSION)"' \
 	-DMBEDTLS_CONFIG_FILE='"tls/mbedtls_config.h"'
 CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 \
 	-Wimplicit-fallthrough -fno-common -fPIE -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 LDFLAGS += -Wl,--gc-sections -Wl,--wrap=mbedtls_ecp_mul
 LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml -lnftnl -lmnl \
@@ -84,6 +86,10 @@ $B/libcore.a: $(CORE)
 $B/%.o: %.c $D/stamp | $(PB:%=%.h)
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$B/src/cli/install.o build/fuzz/obj/src/cli/install.o: deploy/control.yaml
+
+$(foreach f,local ctl kube cli viz,$B/src/$f/%.o) $B/applets/%.o $B/gen/%.o: OPT := $(SMALL)
 
 $B/gen/%.pb-c.o: $(GEN)/%.pb-c.c | $(PB:%=%.h)
 	@mkdir -p $(@D)

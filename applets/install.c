@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mesh install: the control plane as manifests, for kubectl or for mesh local. */
+#include "cli/install.h"
+
+#include "base/obj.h"
+#include "base/opt.h"
+#include "tls/init.h"
+
+int install_main(int argc, char **argv);
+
+#define AT(field) offsetof(struct install_config, field)
+#define SAY(name, field, value, a, text)                                               \
+	{                                                                              \
+		.flag = name, .kind = OPT_TEXT, .offset = AT(field), .preset = value,  \
+		.arg = a, .help = text                                                 \
+	}
+
+static const struct opt options[] = {
+	{.flag = "linkerd-namespace",
+		.brief = 'L',
+		.env = "LINKERD_NAMESPACE",
+		.kind = OPT_TEXT,
+		.offset = AT(namespace),
+		.preset = "mesh",
+		.arg = "NAME",
+		.help = "namespace of the control plane"},
+	SAY("cluster-domain", cluster_domain, "cluster.local", "DOMAIN",
+		"end of every Service's name"),
+	SAY("identity-trust-domain", trust_domain, "cluster.local", "DOMAIN",
+		"end of every identity"),
+	SAY("identity-trust-anchors-file", anchors, NULL, "FILE",
+		"whom the mesh trusts; else one is made"),
+	SAY("identity-issuer-certificate-file", issuer_crt, NULL, "FILE",
+		"who signs for workloads"),
+	SAY("identity-issuer-key-file", issuer_key, NULL, "FILE", "its key"),
+	SAY("identity-issuance-lifetime", lifetime, "24h0m0s", "TIME",
+		"how long certificates of workloads live"),
+	SAY("identity-clock-skew-allowance", skew, "20s", "TIME",
+		"by how much clocks may differ"),
+	SAY("controller-image", image, NULL, "NAME",
+		"image of the control plane; else the proxy's"),
+	{.flag = "values",
+		.brief = 'f',
+		.kind = OPT_TEXT,
+		.offset = AT(values),
+		.arg = "FILE",
+		.help = "values that differ from the presets (YAML)"},
+};
+
+static void complain(void *arg, const char *what)
+{
+	(void)arg;
+	fprintf(stderr, "mesh install: %s\n", what);
+}
+
+int install_main(int argc, char **argv)
+{
+	struct install_config cfg = {0};
+	struct buf out = BUF_INIT;
+	struct err e = {0};
+	int status = 0;
+
+	if (opt_asks_help(argc, argv)) {
+		opt_help(stdout, "mesh install [option...] | kubectl apply -f -",
+			"Prints the control plane.", options, countof(options));
+		return 0;
+	}
+	if (opt_read(options, countof(options), &cfg, argc, argv, NULL, complain, NULL))
+		return 64;
+	tls_init();
+	if (install_render(&cfg, &out, &e) < 0) {
+		fprintf(stderr, "mesh install: %s\n", e.msg);
+		status = 1;
+	} else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
+		   fflush(stdout)) {
+		fprintf(stderr, "mesh install: cannot write\n");
+		status = 1;
+	}
+	buf_fini(&out);
+	return status;
+}

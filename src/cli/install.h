@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_INSTALL_H
+#define CLI_INSTALL_H
+
+/*
+ * `mesh install`: the control plane as manifests, each workload with its proxy, with a
+ * trust anchor and issuer of its own unless files are given.
+ */
+#include "base/buf.h"
+
+struct install_config {
+	const char *namespace, *trust_domain, *cluster_domain;
+	const char *image;           /* NULL: what the values say for the proxy */
+	const char *lifetime, *skew; /* of certificates, Go's durations */
+	const char *values;          /* file, or NULL */
+	/* PEM files: all three, or none.  The anchors' key is not needed. */
+	const char *anchors, *issuer_crt, *issuer_key;
+};
+
+/* Appends YAML.  What cannot be right (a name, a file, an issuer that the anchors do
+ * not vouch for) is an error, and nothing is to be printed. */
+int install_render(const struct install_config *cfg, struct buf *out, struct err *e);
+
+#endif
