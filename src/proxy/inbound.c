@@ -265,7 +265,9 @@ static void app_dialled(void *arg, struct conn *app, const struct endpoint_info 
 		count_error(c, "i/o");
 		if (c->at == IN_DIAL)
 			refuse(c, e);
-		return; /* else: the client may still speak HTTP, and hear of it then */
+		else if (c->sniff) /* it may still speak HTTP, and hear of it then */
+			sniff_doom(c->sniff);
+		return;
 	}
 	c->app = app;
 	flow_begin(&c->app_flow, c->client.worker, conn_base(app),
@@ -327,6 +329,14 @@ static void client_quiet(void *arg)
 		dial(c);
 }
 
+static void client_doomed(void *arg)
+{
+	struct err e;
+
+	err_set(&e, ERR_TIMEOUT, "the client waits for an application that is away");
+	refuse(obj_cast(struct in_conn, arg, IN_CONN_MAGIC), &e);
+}
+
 static void client_gone(void *arg, const struct err *e)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
@@ -337,8 +347,10 @@ static void client_gone(void *arg, const struct err *e)
 	in_conn_free(c, e);
 }
 
-static const struct sniff_user http_sniff = {
-	.on_verdict = http_verdict, .on_quiet = client_quiet, .on_gone = client_gone};
+static const struct sniff_user http_sniff = {.on_verdict = http_verdict,
+	.on_quiet = client_quiet,
+	.on_doom = client_doomed,
+	.on_gone = client_gone};
 
 static void detect_http(struct in_conn *c)
 {
@@ -457,8 +469,10 @@ static void tls_verdict(void *arg, enum detect d, const char *sni, bool late)
 	begin_protocol(c, d);
 }
 
-static const struct sniff_user tls_sniff = {
-	.on_verdict = tls_verdict, .on_quiet = client_quiet, .on_gone = client_gone};
+static const struct sniff_user tls_sniff = {.on_verdict = tls_verdict,
+	.on_quiet = client_quiet,
+	.on_doom = client_doomed,
+	.on_gone = client_gone};
 
 void in_conn_policy(struct in_conn *c)
 {

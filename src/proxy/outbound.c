@@ -211,6 +211,8 @@ static void server_dialled(void *arg, struct conn *server,
 		c->stream = NULL;
 		if (c->at == OUT_DIAL)
 			refuse(c, e);
+		else if (c->sniff)
+			sniff_doom(c->sniff);
 		return;
 	}
 	c->server = server;
@@ -268,8 +270,16 @@ static void quiet(void *arg)
 
 	if (c->client.worker->draining)
 		leave(c);
-	else /* if it fails, a client that speaks later will hear why */
-		(void)dial(c, &e);
+	else if (dial(c, &e) < 0) /* a client that speaks now will hear why */
+		sniff_doom(c->sniff);
+}
+
+static void doomed(void *arg)
+{
+	struct err e;
+
+	err_set(&e, ERR_CLOSED, "the client waits for a server that is out of reach");
+	refuse(obj_cast(struct out_conn, arg, OUT_CONN_MAGIC), &e);
 }
 
 static void sniff_gone(void *arg, const struct err *e)
@@ -282,8 +292,10 @@ static void sniff_gone(void *arg, const struct err *e)
 	out_conn_free(c, e);
 }
 
-static const struct sniff_user sniff_user = {
-	.on_verdict = verdict, .on_quiet = quiet, .on_gone = sniff_gone};
+static const struct sniff_user sniff_user = {.on_verdict = verdict,
+	.on_quiet = quiet,
+	.on_doom = doomed,
+	.on_gone = sniff_gone};
 
 static void detect(struct out_conn *c)
 {

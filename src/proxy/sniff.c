@@ -6,9 +6,12 @@
 #include "base/clock.h"
 #include "wire/hello.h"
 
+#define LAST_CHANCE NS_PER_S
+
 enum sniff_at {
 	SNIFF_SILENT, /* no byte yet */
 	SNIFF_QUIET,  /* no byte for a moment: on_quiet was called */
+	SNIFF_DOOMED, /* and the server is out of reach */
 	SNIFF_PARTIAL /* bytes, but not enough */
 };
 
@@ -107,6 +110,9 @@ static void sniff_timer(struct timer *t)
 	case SNIFF_PARTIAL:
 		decide(s, DETECT_OPAQUE, "", true);
 		return;
+	case SNIFF_DOOMED:
+		s->user->on_doom(s->arg);
+		return;
 	case SNIFF_QUIET:
 		return;
 	}
@@ -139,5 +145,13 @@ void sniff_end(struct sniff *s)
 
 bool sniff_is_quiet(const struct sniff *s)
 {
-	return s->at == SNIFF_QUIET;
+	return s->at == SNIFF_QUIET || s->at == SNIFF_DOOMED;
+}
+
+void sniff_doom(struct sniff *s)
+{
+	if (s->at != SNIFF_QUIET)
+		return;
+	s->at = SNIFF_DOOMED;
+	timer_set(&s->timer, LAST_CHANCE);
 }

@@ -7,9 +7,11 @@
  *
  * A client that has said nothing for a moment may be waiting for the server to speak:
  * then `on_quiet` is called once, and its owner dials the server and listens to it.
- * Whoever speaks first decides; a silent pair waits for ever, at no cost.  Only a
- * client that began and then stopped in the middle of a head is given up on (`limit`):
- * its bytes are opaque.
+ * Whoever speaks first decides; a silent pair waits for ever, at no cost.  When the
+ * server cannot be reached nobody would ever speak: sniff_doom() gives the client a
+ * last chance to (it may be about to send a request, whose answer says more than a
+ * reset).  Only a client that began and then stopped in the middle of a head is given
+ * up on (`limit`): its bytes are opaque.
  */
 #include "net/conn.h"
 #include "wire/detect.h"
@@ -22,6 +24,7 @@ struct sniff_user {
 	void (*on_verdict)(
 		void *arg, enum detect verdict, const char *sni, bool timed_out);
 	void (*on_quiet)(void *arg);
+	void (*on_doom)(void *arg); /* the client used no chance; not freed */
 	void (*on_gone)(
 		void *arg, const struct err *e); /* the client left; freed before */
 };
@@ -36,6 +39,9 @@ struct sniff *sniff_new(struct conn *c, const struct sniff_spec *spec,
 	const struct sniff_user *user, void *arg, struct err *e);
 /* The server spoke: stop looking.  Freed; the conn has no user. */
 void sniff_end(struct sniff *s);
+/* The server is out of reach: calls on_doom when the client is still silent after a
+ * while. */
+void sniff_doom(struct sniff *s);
 /* on_quiet was called, and the client still says nothing. */
 bool sniff_is_quiet(const struct sniff *s);
 

@@ -18,6 +18,7 @@
  *	certificate ID [HOW]       makes FILE.ID for peers that the test plays itself; HOW is
  *	                           expired, early (not yet valid) or foreign (of no
  *	                           authority we know)
+ *	life SECONDS               of the certificates it signs (else as -life)
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
  *
@@ -51,7 +52,8 @@ enum word {
 	W_PERMIT,
 	W_CERTIFICATE,
 	W_NONE,
-	W_END
+	W_END,
+	W_LIFE
 };
 
 struct line {
@@ -90,7 +92,7 @@ static void die(const char *what)
 static void read_script(void)
 {
 	static const char *const words[] = {"service", "endpoint", "opaque", "allow",
-		"port", "permit", "certificate", "none", "end"};
+		"port", "permit", "certificate", "none", "end", "life"};
 	char text[1024], word[32];
 	FILE *f = fopen(t.script, "r");
 
@@ -112,6 +114,14 @@ static void read_script(void)
 			}
 	}
 	fclose(f);
+}
+
+static const struct line *first(enum word word)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if (t.lines[i].word == word)
+			return &t.lines[i];
+	return NULL;
 }
 
 static const struct line *find(enum word word, const char *a)
@@ -665,7 +675,9 @@ static void issue_all(void)
 static void certify(struct grpc_request *r, struct slice message)
 {
 	Identity__CertifyResponse answer = IDENTITY__CERTIFY_RESPONSE__INIT;
-	uint64_t now = clock_wall(), until = now + (uint64_t)t.life * NS_PER_S;
+	const struct line *life = first(W_LIFE);
+	int64_t s = life ? strtol(life->a, NULL, 10) : t.life;
+	uint64_t now = clock_wall(), until = now + (uint64_t)s * NS_PER_S;
 	struct cert_spec spec = {.not_before = now - 5 * NS_PER_S,
 		.not_after = until,
 		.server = true,
