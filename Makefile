@@ -52,7 +52,7 @@ UNITS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/*/test_*.c))
 TESTLIB := $(patsubst %.c,$B/%.o,$(wildcard test/lib/*.c))
 FUZZERS := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 TOOLS   := $(patsubst test/tool/%.c,$B/tool/%,$(wildcard test/tool/*.c))
-DEMO    := $(patsubst deploy/local/app/%.c,$B/demo/%,$(wildcard deploy/local/app/[a-z]*_main.c))
+DEMO    := $(patsubst %.c,$B/%.o,$(wildcard deploy/local/app/*.c)) $B/gen/emojivoto.pb-c.o
 
 ifneq ($(V),1)
 Q = @printf '  %-6s %s\n' $(1) $@;
@@ -110,6 +110,17 @@ $B/tool/%: test/tool/%.c $B/libcore.a $(TESTLIB)
 	$(call Q,TOOL)$(CC) $(CPPFLAGS) -Itest/lib $(CFLAGS) $(LINK) $(LDFLAGS) $< $(TESTLIB) \
 		$B/libcore.a $(LDLIBS) -o $@
 
+# The demo's application: not part of the mesh, but made of the same floors.
+$(GEN)/emojivoto.pb-c.h: deploy/local/app/emojivoto.proto $D/stamp
+	@mkdir -p $(@D)
+	$(call Q,PROTO)$D/bin/protoc-c -I$(<D) --c_out=$(GEN) $<
+
+$(DEMO): | $(GEN)/emojivoto.pb-c.h
+$B/deploy/local/app/page.o: deploy/local/app/page.html
+
+$B/demo-app: $(DEMO) $B/libcore.a
+	$(call Q,LINK)$(CC) $(CFLAGS) $(LINK) -s $(LDFLAGS) $(DEMO) $B/libcore.a $(LDLIBS) -o $@
+
 FUZZFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZCORE  := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard src/*/*.c)) \
 	$(PB:$(GEN)/%.pb-c=build/fuzz/obj/gen/%.pb-c.o)
@@ -129,14 +140,14 @@ build/fuzz/%: test/fuzz/%.c build/fuzz/libcore.a
 	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer $< $(LDFLAGS) -L$D/lib \
 		-Wl,--start-group build/fuzz/libcore.a $(LIBS) -Wl,--end-group -lpthread -lm -o $@
 
-tools: $(TOOLS)
+tools: $(TOOLS) $B/demo-app
 unit: $(UNITS)
 	@scripts/check unit
 
 check:
 	@scripts/check
 
-demo: $B/mesh
+demo: $B/mesh $B/demo-app
 	@test -x deploy/local/demo || { echo "make demo: the demo is not part of this version yet; see README" >&2; exit 1; }
 	@deploy/local/demo
 
