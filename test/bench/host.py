@@ -83,13 +83,25 @@ def pss_kb(p):
     return total
 
 
+def alive(pid):
+    try:
+        return open("/proc/%d/stat" % pid).read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def kill(p):
-    for pid in family(p.pid):
+    """Returns when all of them are gone: thousands of sockets take a while to close."""
+    pids = family(p.pid)
+    for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except OSError:
             pass
     p.wait()
+    end = time.time() + 10
+    while any(map(alive, pids)) and time.time() < end:
+        time.sleep(0.01)
 
 
 class Syscalls:

@@ -72,7 +72,7 @@ def nghttpx(kind):
 
 
 HAPROXY = """global
- maxconn 20000
+ maxconn 8000
  nbthread 1
  ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
