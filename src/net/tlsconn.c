@@ -66,9 +66,20 @@ static void tls_fail(struct tlsconn *t, const struct err *e)
 /* Seals straight into the loop's second scratch, a piece at a time. */
 #define SEAL_PIECE (4 * (size_t)TLS_RECORD_MAX)
 
+/*
+ * Both scratches lie alike in their pages, and a record's text starts a few bytes
+ * further than where it is copied from.  Processors with fast `rep movs` copy ten times
+ * slower then (seen on AMD Zen 4: 3 GB/s), so the sealed side lies half a page further.
+ */
+#define SEAL_SKEW ((size_t)2048)
+
+_Static_assert(SEAL_SKEW + SEAL_PIECE + 5 * TLS_RECORD_EXTRA + TLS_KEY_UPDATE_SIZE <=
+		       LOOP_SCRATCH,
+	"a sealed piece does not fit the scratch");
+
 static void seal(struct tlsconn *t, const uint8_t *p, size_t n)
 {
-	uint8_t *to = loop_scratch(t->conn.loop, 1);
+	uint8_t *to = loop_scratch(t->conn.loop, 1) + SEAL_SKEW;
 
 	while (n > 0 && t->below) {
 		size_t piece = n < SEAL_PIECE ? n : SEAL_PIECE;
