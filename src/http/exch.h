@@ -34,6 +34,10 @@
 #include "base/err.h"
 #include "http/head.h"
 
+#define HTTP_REFUSED_STREAM                                                            \
+	7 /* exch.reset_code: not processed at all (RFC 9113 §7)                      \
+	   */
+
 enum flow {
 	FLOW_NEXT,  /* go on */
 	FLOW_HOLD,  /* wait; the filter will call exch_resume() */

@@ -619,6 +619,8 @@ void balancer_sample(struct px *p)
 		return;
 	p->sampled = true;
 	p->endpoint->load--;
+	if (p->endpoint->refusals)
+		endpoint_answered(p->endpoint);
 	if (p->balancer->count > 1)
 		endpoint_observe(p->endpoint, now - p->sent, now, p->balancer->decay);
 }
@@ -640,6 +642,8 @@ static enum flow again_error(struct exch *x, void *shared, void *state)
 	if (!p->client || x->touched || x->req_bytes > 0 || p->tries >= TRIES_MAX)
 		return FLOW_NEXT;
 	p->last = x->err;
+	if (x->reset_code == HTTP_REFUSED_STREAM)
+		endpoint_refused(p->endpoint, &x->err);
 	release(p);
 	return FLOW_AGAIN;
 }

@@ -217,16 +217,21 @@ static uint64_t backoff(const struct endpoint *ep)
 	return ns + (uint64_t)((double)ns * s->backoff_jitter * random_unit());
 }
 
-void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
+static void shut(struct endpoint *ep, const struct err *e)
 {
 	ep->failures++;
 	ep->last = *e;
+	if (ep->at != ENDPOINT_READY)
+		return;
+	ep->at = ENDPOINT_BACKOFF;
+	timer_set(&ep->retry, backoff(ep));
+	balancer_ready_changed(ep->balancer, ep);
+}
+
+void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
+{
 	log_warn("proxy", "connect failed", LS("addr", ep->text), LE(e));
-	if (ep->at == ENDPOINT_READY) {
-		ep->at = ENDPOINT_BACKOFF;
-		timer_set(&ep->retry, backoff(ep));
-		balancer_ready_changed(ep->balancer, ep);
-	}
+	shut(ep, e);
 	ep->users++;
 	hand_back(ep, e);
 	ep->users--;
@@ -234,6 +239,20 @@ void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
 
 void endpoint_dial_worked(struct endpoint *ep)
 {
+	if (!ep->refusals)
+		ep->failures = 0;
+}
+
+void endpoint_refused(struct endpoint *ep, const struct err *e)
+{
+	log_warn("proxy", "request refused", LS("addr", ep->text), LE(e));
+	if (++ep->refusals > 1)
+		shut(ep, e);
+}
+
+void endpoint_answered(struct endpoint *ep)
+{
+	ep->refusals = 0;
 	ep->failures = 0;
 }
 

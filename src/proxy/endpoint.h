@@ -29,7 +29,8 @@ struct endpoint {
 
 	enum endpoint_at at;
 	struct timer retry;
-	unsigned failures; /* dials in a row */
+	unsigned failures; /* dials and refusals since it last answered */
+	unsigned refusals; /* requests that came back unread, in a row */
 	struct err last;
 
 	double rtt; /* peak-EWMA, ns */
@@ -66,6 +67,10 @@ void endpoint_forget(struct px *p);
 struct conn *endpoint_dial(struct endpoint *ep, struct err *e);
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e);
 void endpoint_dial_worked(struct endpoint *ep);
+/* It sent a request back unread (REFUSED_STREAM).  Once may be chance (a limit just
+ * reached); one that does it again is shut. */
+void endpoint_refused(struct endpoint *ep, const struct err *e);
+void endpoint_answered(struct endpoint *ep);
 
 /* Closes HTTP/1 connections idle for longer than the pool's limit. */
 void endpoint_sweep(struct endpoint *ep, uint64_t now);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -110,6 +111,18 @@ enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *
 	return FLOW_TURN;
 }
 
+/*
+ * Nobody listens behind us and nothing was sent: the proxy that asks can take another
+ * endpoint, when it is told so.  That is what REFUSED_STREAM means (RFC 9113 §8.7).
+ */
+static bool is_refused_unread(const struct px *p)
+{
+	const struct exch *x = p->x;
+
+	return p->side == SIDE_IN && p->informs && p->version == HTTP_2 &&
+	       !x->touched && x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED;
+}
+
 static enum flow rescue_error(struct exch *x, void *shared, void *state)
 {
 	const struct rescue *r = &rescues[x->err.code];
@@ -120,6 +133,12 @@ static enum flow rescue_error(struct exch *x, void *shared, void *state)
 	if (x->reset_code >= 0 && x->req.version == HTTP_2 && !p->was_h1)
 		return FLOW_NEXT; /* an HTTP/2 peer's reset goes on as a reset */
 	px_count_error(p, r->label);
+	if (is_refused_unread(p)) {
+		log_warn("proxy", "request refused", LS("direction", "inbound"),
+			LZ("authority", x->req.authority), LE(&e));
+		x->reset_code = HTTP_REFUSED_STREAM;
+		return FLOW_NEXT;
+	}
 	log_warn("proxy", "request failed",
 		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
 		LZ("authority", x->req.authority), LI("status", r->status), LE(&e));
