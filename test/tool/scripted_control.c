@@ -487,14 +487,17 @@ static Inbound__Authn *everybody(struct arena *a)
 static Inbound__Authz *authz(const char *who, const char *value, struct arena *a)
 {
 	Inbound__Authz *z = API_NEW(Inbound__Authz, inbound__authz, a);
-	Inbound__Network *n = API_NEW(Inbound__Network, inbound__network, a);
-	struct cidr net = {.ip.family = 4};
 	bool by_net = strcmp(who, "network") == 0, all = strcmp(who, "all") == 0;
+	struct cidr nets[] = {{.ip.family = 4}, {.ip.family = 6}};
 
-	if (by_net && !cidr_parse(slice_of(value), &net))
+	if (by_net && !cidr_parse(slice_of(value), &nets[0]))
 		die("a network is malformed");
-	n->net = api_cidr(&net, a);
-	ONE(z->networks, z->n_networks, n, a);
+	z->n_networks = by_net ? 1 : 2;
+	z->networks = arena_array(a, 2, sizeof *z->networks);
+	for (size_t i = 0; i < z->n_networks; i++) {
+		z->networks[i] = API_NEW(Inbound__Network, inbound__network, a);
+		z->networks[i]->net = api_cidr(&nets[i], a);
+	}
 	z->authentication = by_net || all ? everybody(a) : mesh(who, value, a);
 	z->metadata = api_meta_default(all ? "all-unauthenticated" : "only", a);
 	return z;

@@ -3,8 +3,9 @@
 with this process.  A thread enters one to make a socket; the socket stays where it was made."""
 import contextlib, ctypes, os, signal, socket, subprocess
 
-NEWNET = 0x40000000
+NEWNET, IPV6_FREEBIND = 0x40000000, 78
 POD, PEER, GATE = "10.1.0.1", "10.1.0.2", "10.1.0.254"
+POD6, PEER6, GATE6 = "fd01::1", "fd01::2", "fd01::ffff"
 libc = ctypes.CDLL(None, use_errno=True)
 spaces = {}  # name: descriptor
 
@@ -33,9 +34,28 @@ def make(names):
 
 def space_of(addr):
     """Where an address lives; what is not of a pod is the world's."""
-    if addr == PEER:
+    if addr in (PEER, PEER6):
         return "peer"
-    return "pod" if addr == POD or addr.startswith("127.") else "world"
+    return "pod" if addr in (POD, POD6) or is_loopback(addr) else "world"
+
+
+def is_loopback(addr):
+    return addr.startswith("127.") or addr == "::1"
+
+
+def parse(text):
+    """ADDR:PORT or [ADDR]:PORT; the pods have names."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    return {"pod": POD, "peer": PEER, "pod6": POD6, "peer6": PEER6}.get(host, host), int(port)
+
+
+def new_socket(addr):
+    if ":" not in addr:
+        return socket.socket()
+    s = socket.socket(socket.AF_INET6)
+    s.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)  # a local route makes no address, unlike in IPv4
+    return s
 
 
 def ip(name, *lines):
@@ -52,23 +72,26 @@ def path(name):
 
 
 def wire(with_peer):
-    """Every address of 10.9.0.0/16 is the world's own; 10.8.0.0/16 answers nothing."""
+    """Every address of 10.9.0.0/16 and fd09::/16 is the world's own; 10.8.0.0/16 answers nothing."""
     ip("world", "link set lo up", "link add pod0 type veth peer name eth0 netns " + path("pod"),
-       "addr add %s/8 dev pod0" % GATE, "link set pod0 up", "route add local 10.9.0.0/16 dev lo")
-    ip("pod", "link set lo up", "addr add %s/8 dev eth0" % POD, "link set eth0 up", "route add default via " + GATE)
+       "addr add %s/8 dev pod0" % GATE, "addr add %s/16 dev pod0 nodad" % GATE6, "link set pod0 up",
+       "route add local 10.9.0.0/16 dev lo", "route add local fd09::/16 dev lo")
+    ip("pod", "link set lo up", "addr add %s/8 dev eth0" % POD, "addr add %s/16 dev eth0 nodad" % POD6, "link set eth0 up",
+       "route add default via " + GATE, "route add default via " + GATE6)
     if not with_peer:
         return
     ip("pod", "link add eth1 type veth peer name eth0 netns " + path("peer"), "link set eth1 up",
-       "route add %s/32 dev eth1 src %s" % (PEER, POD))
-    ip("peer", "link set lo up", "addr add %s/8 dev eth0" % PEER, "link set eth0 up")
+       "route add %s/32 dev eth1 src %s" % (PEER, POD),
+       "addr add %s/128 dev eth1 nodad" % POD6, "route add %s/128 dev eth1 src %s" % (PEER6, POD6))
+    ip("peer", "link set lo up", "addr add %s/8 dev eth0" % PEER, "addr add %s/16 dev eth0 nodad" % PEER6, "link set eth0 up")
 
 
 def connect(addr, port, where=None, source=None, timeout=5):
     """From the pod to the world, from the world to a pod, when not told otherwise."""
     if not where:
-        where = "world" if space_of(addr) != "world" and not addr.startswith("127.") else "pod"
+        where = "world" if space_of(addr) != "world" and not is_loopback(addr) else "pod"
     with inside(where):
-        s = socket.socket()
+        s = new_socket(addr)
         s.settimeout(timeout)
         if source:
             s.bind((source, 0))
@@ -83,7 +106,7 @@ def connect(addr, port, where=None, source=None, timeout=5):
 
 def listen(addr, port):
     with inside(space_of(addr)):
-        s = socket.socket()
+        s = new_socket(addr)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((addr, port))
         s.listen(64)

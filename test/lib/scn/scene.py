@@ -15,7 +15,8 @@ LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 DEFAULTS = {
     "DESTINATION_SVC_ADDR": "localhost.:8086", "POLICY_SVC_ADDR": "localhost.:8086",
     "IDENTITY_SVC_ADDR": "localhost.:8086", "POLICY_WORKLOAD": '{"ns":"test","pod":"x"}',
-    "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8", "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
+    "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8", "OUTBOUND_LISTEN_ADDRS": "127.0.0.1:4140,[::1]:4140", "INBOUND_LISTEN_ADDR": "[::]:4143",
+    "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
 
 
 class Scene:
@@ -187,7 +188,7 @@ class Scene:
 
     def redirect(self, where):
         p = subprocess.Popen([MESH, "init", "-p", "4143", "-o", "4140", "-u", str(UID), "--inbound-ports-to-ignore",
-                              "4190,4191", "--ipv6=false"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              "4190,4191"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              preexec_fn=lambda: net.call("setns", net.spaces[where], net.NEWNET))
         out = p.communicate(timeout=10)[0]
         if p.returncode:
@@ -229,12 +230,12 @@ class Scene:
     # ---- peers ----
 
     def parse_client(self, line, words):
+        name, *words = words
         source, where = take(words, "from"), take(words, "in")
-        host, _, port = words[1].rpartition(":")
-        host = {"pod": net.POD, "peer": net.PEER}.get(host, host)
-        if not where and host == net.PEER:
+        to = net.parse(words[0])
+        if not where and to[0] in (net.PEER, net.PEER6):
             where = "pod"
-        c = Client(self, words[0], line.below, (host, int(port)), where, source)
+        c = Client(self, name, line.below, to, where, source)
         self.peers.append(c)
         c.start()
         return c
@@ -250,9 +251,7 @@ class Scene:
 
     def do_server(self, line, words):
         each = text.flag(words, "each")
-        host, _, port = words[1].rpartition(":")
-        host = {"pod": net.POD, "peer": net.PEER}.get(host, host)
-        s = Server(self, words[0], line.below, (host, int(port)), each)
+        s = Server(self, words[0], line.below, net.parse(words[1]), each)
         self.peers.append(s)
         s.start()
 
