@@ -15,6 +15,19 @@ struct images {
 	bool folder;
 };
 
+/* A container sees the folder of its program by its one true name only: without "..".
+ */
+static void beside(const struct images *im, const char *program, char path[PATH_MAX])
+{
+	const char *name = strrchr(program, '/') + 1;
+	char folder[PATH_MAX], real[PATH_MAX];
+
+	snprintf(folder, sizeof(folder), "%.2000s/%.*s", im->dir,
+		(int)(name - program < 2000 ? name - program : 2000), program);
+	snprintf(path, PATH_MAX, "%.3000s/%.1000s",
+		realpath(folder, real) ? real : folder, name);
+}
+
 /* Programs get their whole path. */
 static void resolve(const struct images *im, struct json *entry, const char *self)
 {
@@ -28,7 +41,7 @@ static void resolve(const struct images *im, struct json *entry, const char *sel
 	if (strcmp(p, "@self") == 0)
 		snprintf(path, sizeof(path), "%s", self);
 	else
-		snprintf(path, sizeof(path), "%.2000s/%.2000s", im->dir, p);
+		beside(im, p, path);
 	json_replace(command, first, json_string(path));
 }
 

@@ -26,7 +26,7 @@ static void vote(struct grpc_request *r, enum emoji_id id)
 
 	if (id == EMOJI_doughnut) {
 		log_warn("demo", "a vote fails", LS("choice", emojis[id].shortcode));
-		grpc_end(r, GRPC_INTERNAL, "nobody may vote for the doughnut");
+		grpc_end(r, GRPC_INTERNAL, "Nobody may vote for the doughnut");
 		return;
 	}
 	if (v->votes[id] < INT32_MAX)
