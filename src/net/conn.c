@@ -10,6 +10,41 @@ void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops)
 	c->ops = ops;
 }
 
+void conn_fini(struct conn *c)
+{
+	struct conn_count *n = c->count;
+
+	if (n) {
+		conn_count_look(n);
+		n->conn = NULL;
+	}
+	c->count = NULL;
+	c->magic = 0;
+}
+
+void conn_count_begin(struct conn_count *n, struct conn *c)
+{
+	must(!c->count);
+	*n = (struct conn_count){.conn = c};
+	c->count = n;
+}
+
+void conn_count_look(struct conn_count *n)
+{
+	if (!n->conn)
+		return;
+	n->in = n->conn->bytes_in;
+	n->out = n->conn->bytes_out;
+}
+
+void conn_count_end(struct conn_count *n)
+{
+	conn_count_look(n);
+	if (n->conn)
+		n->conn->count = NULL;
+	n->conn = NULL;
+}
+
 void conn_pause(struct conn *c)
 {
 	c->is_paused = true;

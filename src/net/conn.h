@@ -62,6 +62,16 @@ struct conn_ops { /* what a transport implements; users call the functions below
 enum { CONN_CLOSE_NOW, CONN_CLOSE_FINISH, CONN_CLOSE_ABORT };
 
 struct tls;
+struct conn;
+
+/*
+ * Who counts a conn's bytes from outside.  Lies in its owner, which may end before the
+ * conn (a conn that finishes still sends) or after it (a codec tells of the end later).
+ */
+struct conn_count {
+	struct conn *conn; /* NULL once it is over; then what it was: */
+	uint64_t in, out;
+};
 
 struct conn {
 	unsigned magic;
@@ -71,6 +81,7 @@ struct conn {
 	struct loop *loop;
 	struct addr local, peer;      /* of the socket below; zero for pipes */
 	uint64_t bytes_in, bytes_out; /* of this layer, for metrics */
+	struct conn_count *count;     /* private */
 	bool is_open;                 /* on_open has been or is being called */
 	bool is_eof;                  /* on_eof has been called */
 	bool is_shut;                 /* conn_shutdown() was called */
@@ -107,6 +118,10 @@ void conn_abort(struct conn *c);
 /* The session of a TLS conn, or NULL: tls_peer_id(), tls_alpn(), tls_sni(). */
 const struct tls *conn_tls(const struct conn *c);
 /* The conn under a TLS conn, or `c` itself. */
-const struct conn *conn_base(const struct conn *c);
+struct conn *conn_base(struct conn *c);
+
+void conn_count_begin(struct conn_count *n, struct conn *c); /* one for each conn */
+void conn_count_look(struct conn_count *n);                  /* brings it up to date */
+void conn_count_end(struct conn_count *n);                   /* repeatable */
 
 #endif

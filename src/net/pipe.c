@@ -131,7 +131,7 @@ static void pipe_free(struct pipe_end *p)
 	later_clear(&p->later);
 	kept_fini(&p->in);
 	buf_fini(&p->out);
-	p->conn.magic = 0;
+	conn_fini(&p->conn);
 	free(p);
 	if (!peer)
 		return;

@@ -375,7 +375,7 @@ static void tcp_free(struct tcp *t)
 	later_clear(&t->later);
 	kept_fini(&t->in);
 	buf_fini(&t->out);
-	t->conn.magic = 0;
+	conn_fini(&t->conn);
 	free(t);
 }
 

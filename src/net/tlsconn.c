@@ -401,7 +401,7 @@ static void tlsconn_free(struct tlsconn *t)
 	kept_fini(&t->in);
 	buf_fini(&t->out);
 	tls_free(t->tls);
-	t->conn.magic = 0;
+	conn_fini(&t->conn);
 	free(t);
 }
 
@@ -532,9 +532,9 @@ const struct tls *conn_tls(const struct conn *c)
 	return c->ops == &tlsconn_ops ? ((const struct tlsconn *)c)->tls : NULL;
 }
 
-const struct conn *conn_base(const struct conn *c)
+struct conn *conn_base(struct conn *c)
 {
-	while (c->ops == &tlsconn_ops && ((const struct tlsconn *)c)->below)
-		c = ((const struct tlsconn *)c)->below;
+	while (c->ops == &tlsconn_ops && ((struct tlsconn *)c)->below)
+		c = ((struct tlsconn *)c)->below;
 	return c;
 }

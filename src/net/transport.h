@@ -14,6 +14,7 @@
 #define CONN_MAGIC 0xc0220001u
 
 void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops);
+void conn_fini(struct conn *c); /* before it is freed */
 
 /* The user of a conn that its user has left. */
 extern const struct conn_user conn_nobody;

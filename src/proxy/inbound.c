@@ -229,8 +229,7 @@ static size_t app_in(struct conn *app, void *arg, const uint8_t *p, size_t n)
 		sniff_end(c->sniff);
 	c->sniff = NULL;
 	if (c->at == IN_SNIFF)
-		flow_begin(&c->flow, c->client.worker, conn_base(c->conn),
-			accepted_meter(c));
+		flow_begin(&c->flow, c->client.worker, c->conn, accepted_meter(c));
 	begin_stream(c);
 	return 0;
 }
@@ -270,8 +269,7 @@ static void app_dialled(void *arg, struct conn *app, const struct endpoint_info 
 		return;
 	}
 	c->app = app;
-	flow_begin(&c->app_flow, c->client.worker, conn_base(app),
-		transport_meter_ref(meter));
+	flow_begin(&c->app_flow, c->client.worker, app, transport_meter_ref(meter));
 	if (c->at == IN_DIAL)
 		join(c);
 	else
@@ -372,7 +370,7 @@ static void begin_protocol(struct in_conn *c, enum detect seen)
 {
 	enum proto proto = c->port->policy->proto;
 
-	flow_begin(&c->flow, c->client.worker, conn_base(c->conn), accepted_meter(c));
+	flow_begin(&c->flow, c->client.worker, c->conn, accepted_meter(c));
 	switch (proto) {
 	case PROTO_HTTP2:
 	case PROTO_GRPC:

@@ -292,14 +292,15 @@ static struct series *close_series(struct transport_meter *m, int sys)
 	return s->total;
 }
 
-void flow_begin(struct flow_count *f, struct pworker *w, const struct conn *c,
+void flow_begin(struct flow_count *f, struct pworker *w, struct conn *c,
 	struct transport_meter *taken)
 {
 	*f = (struct flow_count){
-		.worker = w, .conn = c, .meter = taken, .since = loop_now(w->loop)};
+		.worker = w, .meter = taken, .since = loop_now(w->loop)};
 	list_init(&f->node);
 	if (!taken)
 		return;
+	conn_count_begin(&f->bytes, conn_base(c));
 	list_push(&w->flows, &f->node);
 	series_add(taken->opened, w->index, 1);
 	series_add(taken->open, w->index, 1);
@@ -308,8 +309,11 @@ void flow_begin(struct flow_count *f, struct pworker *w, const struct conn *c,
 
 void flow_tick(struct flow_count *f)
 {
-	uint64_t in = f->conn->bytes_in, out = f->conn->bytes_out;
+	uint64_t in, out;
 
+	conn_count_look(&f->bytes);
+	in = f->bytes.in;
+	out = f->bytes.out;
 	if (in != f->in)
 		series_add(f->meter->in, f->worker->index, (int64_t)(in - f->in));
 	if (out != f->out)
@@ -327,6 +331,7 @@ void flow_end(struct flow_count *f, const struct err *why)
 	if (!m)
 		return;
 	flow_tick(f);
+	conn_count_end(&f->bytes);
 	list_remove(&f->node);
 	f->meter = NULL;
 	closed = close_series(m, sys);

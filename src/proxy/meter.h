@@ -41,13 +41,13 @@ void transport_meter_put(struct transport_meter *m);
 struct flow_count {
 	struct list node;
 	struct pworker *worker;
-	const struct conn *conn;
+	struct conn_count bytes;
 	struct transport_meter *meter; /* a reference */
 	uint64_t in, out;              /* counted so far */
 	uint64_t since;
 };
-/* `labels` is a reference taken over.  `c` must outlive it: call flow_end() before. */
-void flow_begin(struct flow_count *f, struct pworker *w, const struct conn *c,
+/* Takes over a reference of `taken`.  `c` may be over before flow_end(). */
+void flow_begin(struct flow_count *f, struct pworker *w, struct conn *c,
 	struct transport_meter *taken);
 void flow_end(struct flow_count *f,
 	const struct err *why); /* why NULL: in order; repeatable */

@@ -216,8 +216,8 @@ static void server_dialled(void *arg, struct conn *server,
 		return;
 	}
 	c->server = server;
-	flow_begin(&c->server_flow, c->client.worker, conn_base(server),
-		transport_meter_ref(meter));
+	flow_begin(
+		&c->server_flow, c->client.worker, server, transport_meter_ref(meter));
 	if (c->at == OUT_DIAL)
 		join(c);
 	else

@@ -152,8 +152,7 @@ static void dial_open(struct conn *c, void *arg)
 	s->conn = NULL;
 	ep->dialing[s->kind]--;
 	endpoint_dial_worked(ep);
-	flow_begin(
-		&s->flow, ep->worker, conn_base(c), transport_meter_ref(ep->transport));
+	flow_begin(&s->flow, ep->worker, c, transport_meter_ref(ep->transport));
 	list_remove(&s->node);
 	list_push_front(&ep->sessions[s->kind], &s->node);
 	serve_waiting(s);

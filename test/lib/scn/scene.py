@@ -171,6 +171,7 @@ class Scene:
                 env.pop(key[1:], None)
         out = {"LINKERD2_PROXY_" + k: v for k, v in env.items() if not k.startswith("!")}
         out["PATH"] = os.environ["PATH"]
+        out["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
         return out
 
     def do_proxy(self, line, words):
@@ -220,7 +221,9 @@ class Scene:
             raise Failed("%s does not log it" % name)
 
     def do_memory(self, line, words):
-        """memory [peer] below NM: resident, of the proxy"""
+        """memory [peer] below NM: resident, of the proxy; a sanitizer keeps too much to tell"""
+        if "/san/" in MESH:
+            return
         pid = self.procs[self.proxy_name(words)].pid
         kb = int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % pid).read())[1])
         self.note("the proxy has %d kB" % kb)

@@ -23,6 +23,26 @@ TEST(a_pipe_carries_bytes_however_they_are_cut)
 	}
 }
 
+TEST(a_count_outlives_its_conn_and_a_conn_its_count)
+{
+	struct conn_count first, second;
+	struct conn *ends[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(pipe_new(loop, 0, ends, NULL), 0);
+	conn_count_begin(&first, ends[0]);
+	conn_count_begin(&second, ends[1]);
+	start(0, ends[0], 20000, 3000);
+	start(1, ends[1], 3000, 20000);
+	conn_count_end(&second);
+	EQ_INT(second.in, 0);
+	run_until_over();
+	EQ_INT(first.conn == NULL, 1);
+	EQ_INT(first.out, 20000);
+	EQ_INT(first.in, 3000);
+	conn_count_end(&first);
+}
+
 /* ---- tcp ---- */
 
 #define BIG (20 * 1024 * 1024)
