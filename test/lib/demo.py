@@ -4,7 +4,7 @@ mesh: what its tests share."""
 import json, os, re, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-APP = TOP + "/build/demo-app"
+APP = os.environ.get("DEMO_APP", TOP + "/build/demo-app")
 count, failed = 0, 0
 
 

@@ -28,6 +28,7 @@ struct app {
 	struct loop *loop;
 	struct dns *dns;
 	struct timer limit; /* of draining */
+	struct later end;
 	bool draining;
 	char pod[64]; /* this machine's name */
 	void *state;  /* the role's */
@@ -40,7 +41,7 @@ struct role {
 	int (*start)(struct app *app, struct err *e);
 	/* Begins to end in order; app_drained() when it has. */
 	void (*drain)(struct app *app);
-	/* Also after a start that failed, state may be NULL then. */
+	/* Also after a start that failed; state may be NULL. */
 	void (*stop)(struct app *app);
 };
 

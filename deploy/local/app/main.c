@@ -16,9 +16,21 @@ static const struct role *const roles[] = {
 
 /* ---- for the roles ---- */
 
-void app_drained(void *app)
+/* Within the loop, which frees what ends with the role at the end of the turn. */
+static void on_end(struct later *d)
 {
-	loop_stop(((struct app *)app)->loop);
+	struct app *app = container_of(d, struct app, end);
+
+	app->role->stop(app);
+	app->state = NULL;
+	loop_stop(app->loop);
+}
+
+void app_drained(void *arg)
+{
+	struct app *app = arg;
+
+	loop_later(app->loop, &app->end);
 }
 
 struct addr app_listen_at(int64_t port)
@@ -86,6 +98,7 @@ static int start(struct app *app, struct err *e)
 	if (!app->dns)
 		return -1;
 	timer_init(&app->limit, app->loop, on_limit);
+	later_init(&app->end, on_end);
 	if (loop_on_signal(app->loop, SIGTERM, on_term, app, e) ||
 		loop_on_signal(app->loop, SIGINT, on_term, app, e))
 		return -1;
@@ -100,8 +113,8 @@ static int run(struct app *app)
 	if (start(app, &e) || loop_run(app->loop, &e)) {
 		fprintf(stderr, "demo-app %s: %s\n", app->role->name, e.msg);
 		status = 1;
+		app->role->stop(app);
 	}
-	app->role->stop(app);
 	if (app->dns)
 		dns_free(app->dns);
 	if (app->loop)
