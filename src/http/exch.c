@@ -263,7 +263,7 @@ static bool step_up(struct exch *x, enum flow f)
 
 static void again(struct exch *x)
 {
-	must(x->req_bytes == 0);
+	must(exch_may_begin_again(x));
 	x->failing = false;
 	x->err.code = ERR_NONE;
 	x->reset_code = -1;
@@ -351,6 +351,43 @@ static void tell_data(struct exch *x, enum dir d, size_t n)
 	}
 }
 
+/* ---- the body's beginning, for a second service ---- */
+
+struct exch_kept {
+	struct exch_kept *next;
+	size_t n;
+	uint8_t bytes[];
+};
+
+static void keep(struct exch *x, const uint8_t *p, size_t n)
+{
+	struct exch_kept *k;
+
+	if (!x->keeps || x->kept_bytes != x->req_bytes || n > EXCH_KEEP - x->kept_bytes)
+		return;
+	k = arena_alloc(x->arena, sizeof *k + n);
+	if (!k)
+		return;
+	memcpy(k->bytes, p, n);
+	k->n = n;
+	*(x->kept ? x->kept_end : &x->kept) = k;
+	x->kept_end = &k->next;
+	x->kept_bytes += n;
+}
+
+void exch_replay(struct exch *x)
+{
+	if (x->tries > 1)
+		for (struct exch_kept *k = x->kept; k && x->serving; k = k->next)
+			x->stack->service->data(
+				x, x->stack->service_shared, k->bytes, k->n);
+}
+
+bool exch_may_begin_again(const struct exch *x)
+{
+	return !x->touched && x->req_bytes == x->kept_bytes;
+}
+
 void exch_req_data(struct exch *x, const uint8_t *p, size_t n)
 {
 	struct out o;
@@ -359,6 +396,7 @@ void exch_req_data(struct exch *x, const uint8_t *p, size_t n)
 		return;
 	must(n <= x->req_credit && !x->req_ended);
 	x->req_credit -= n;
+	keep(x, p, n);
 	x->req_bytes += n;
 	tell_data(x, DIR_REQUEST, n);
 	if (!x->serving)

@@ -44,8 +44,8 @@ enum flow {
 	FLOW_TURN,  /* the response head is in x->rsp (no body but with exch_answer()):
 		       up */
 	FLOW_ABORT, /* x->err says why: handled as exch_fail() */
-	FLOW_AGAIN, /* on_error only, when x->req_bytes is 0: begin the service once
-		       more */
+	FLOW_AGAIN, /* on_error only, when exch_may_begin_again(): begin the service
+		       once more */
 };
 
 enum dir { DIR_REQUEST, DIR_RESPONSE };
@@ -119,6 +119,7 @@ struct stack {
 	void *service_shared;
 };
 
+#define EXCH_KEEP  4096
 #define EXCH_PARTS 3 /* stacks an exchange may go through */
 
 enum exch_at { EXCH_NEW, EXCH_DOWN, EXCH_SERVICE, EXCH_UP, EXCH_BODY, EXCH_OVER };
@@ -132,6 +133,8 @@ struct exch {
 	bool cancelled; /* by its source: exch_cancel() */
 	bool touched; /* a byte of the request may have reached a peer: no silent second
 			 try */
+	bool keeps;   /* set by a filter: the first EXCH_KEEP bytes of body are kept, so
+			 that the service may be begun again */
 
 	struct arena *arena; /* borrowed from the source; ends after `over` */
 	struct loop *loop;
@@ -144,6 +147,8 @@ struct exch {
 			 */
 	void *user;     /* the stack owner's own, per exchange */
 	uint64_t req_bytes, rsp_bytes; /* of body, handed over so far */
+	struct exch_kept *kept, **kept_end;
+	size_t kept_bytes;
 
 	/* kept by exch.c */
 	enum exch_at at;
@@ -185,6 +190,10 @@ void exch_response(struct exch *x);                             /* head is in x-
 void exch_rsp_data(struct exch *x, const uint8_t *p, size_t n); /* n <= x->rsp_credit */
 void exch_rsp_end(struct exch *x, const struct fields *trailers);
 void exch_req_credit(struct exch *x, size_t n);
+/* Hands the service the body bytes that an earlier one had.  After it has sent the
+ * head, before it grants credit. */
+void exch_replay(struct exch *x);
+bool exch_may_begin_again(const struct exch *x); /* untouched, its body is kept */
 void exch_fail(
 	struct exch *x, const struct err *e); /* copies `e`; no more calls after */
 bool exch_is_tunnel(const struct exch *x);    /* what x->rsp makes of it */

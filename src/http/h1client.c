@@ -174,6 +174,7 @@ static void h1c_begin(struct http_client *base, struct exch *x)
 	}
 	conn_write(base->conn, t.p, t.n);
 	http1_answers(&c->in, c->is_head, slice_is(x->req.method, "CONNECT"));
+	exch_replay(x);
 	if (!x->req_ended)
 		exch_req_credit(x, REQ_WINDOW);
 }

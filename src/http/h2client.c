@@ -425,6 +425,7 @@ static void h2_begin(struct http_client *base, struct exch *x)
 	if (!http_client_has_room(base))
 		c->was_full = true;
 	h2_want_send(&c->h2);
+	exch_replay(x);
 	exch_req_credit(x, REQ_CREDIT);
 }
 

@@ -634,12 +634,19 @@ void balancer_done(struct px *p)
 
 /* ---- again ---- */
 
+static enum flow again_request(struct exch *x, void *shared, void *state)
+{
+	(void)shared, (void)state;
+	x->keeps = true;
+	return FLOW_NEXT;
+}
+
 static enum flow again_error(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
-	if (!p->client || x->touched || x->req_bytes > 0 || p->tries >= TRIES_MAX)
+	if (!p->client || !exch_may_begin_again(x) || p->tries >= TRIES_MAX)
 		return FLOW_NEXT;
 	p->last = x->err;
 	if (x->reset_code == HTTP_REFUSED_STREAM)
@@ -648,7 +655,8 @@ static enum flow again_error(struct exch *x, void *shared, void *state)
 	return FLOW_AGAIN;
 }
 
-const struct filter again_filter = {.name = "again", .on_error = again_error};
+const struct filter again_filter = {
+	.name = "again", .on_request = again_request, .on_error = again_error};
 
 /* ---- streams ---- */
 

@@ -304,6 +304,94 @@ TEST(a_failure_may_be_tried_again)
 	arena_fini(&r.arena);
 }
 
+/* A service that takes the body, fails the first time, and is begun again. */
+static char body_seen[64];
+static bool failed_once;
+
+static void body_begin(struct exch *x, void *shared)
+{
+	(void)shared;
+	note("svc", "");
+	exch_replay(x);
+	exch_req_credit(x, 2 * EXCH_KEEP);
+}
+
+static void body_data(struct exch *x, void *shared, const uint8_t *p, size_t n)
+{
+	size_t at = strlen(body_seen);
+	struct err e;
+
+	(void)shared;
+	if (n < sizeof body_seen - at)
+		memcpy(body_seen + at, p, n);
+	if (failed_once || !memchr(p, '.', n))
+		return;
+	failed_once = true;
+	memset(body_seen, 0, sizeof body_seen);
+	err_set(&e, ERR_CLOSED, "sent back");
+	exch_fail(x, &e);
+}
+
+static enum flow again_if_it_may(struct exch *x, void *shared, void *state)
+{
+	(void)shared, (void)state;
+	return exch_may_begin_again(x) ? FLOW_AGAIN : FLOW_NEXT;
+}
+
+static enum flow keep_body(struct exch *x, void *shared, void *state)
+{
+	(void)shared, (void)state;
+	x->keeps = true;
+	return FLOW_NEXT;
+}
+
+static const struct service body_service = {.begin = body_begin, .data = body_data};
+static const struct filter again = {
+	.name = "again", .on_request = keep_body, .on_error = again_if_it_may};
+
+TEST(a_short_body_is_there_again_for_the_second_service)
+{
+	struct rig r;
+
+	rig_make(&r, &traced);
+	r.stack = (struct stack){.service = &body_service};
+	stack_push(&r.stack, &again, NULL);
+	exch_begin(&r.x, &r.stack);
+	exch_req_data(&r.x, (const uint8_t *)"one ", 4);
+	exch_req_data(&r.x, (const uint8_t *)"two.", 4);
+	exch_req_data(&r.x, (const uint8_t *)" three", 6);
+	EQ_STR(trace, "svc svc ");
+	EQ_STR(body_seen, "one two. three");
+	exch_cancel(&r.x, &(struct err){.code = ERR_CLOSED});
+	arena_fini(&r.arena);
+}
+
+TEST(a_longer_body_is_not_and_what_was_touched_is_not_begun_again)
+{
+	static const uint8_t more[EXCH_KEEP];
+	struct rig r;
+
+	rig_make(&r, &traced);
+	r.stack = (struct stack){.service = &body_service};
+	stack_push(&r.stack, &again, NULL);
+	exch_begin(&r.x, &r.stack);
+	exch_req_data(&r.x, more, sizeof more);
+	exch_req_data(&r.x, (const uint8_t *)"x.", 2);
+	EQ_STR(trace, "svc closed$ ");
+	arena_fini(&r.arena);
+
+	trace[0] = '\0';
+	failed_once = false;
+	rig_make(&r, &traced);
+	r.stack = (struct stack){.service = &body_service};
+	stack_push(&r.stack, &again, NULL);
+	exch_begin(&r.x, &r.stack);
+	r.x.touched = true;
+	exch_req_data(&r.x, (const uint8_t *)"x.", 2);
+	EQ_STR(trace, "svc closed$ ");
+	arena_fini(&r.arena);
+}
+
 TEST(a_client_that_leaves_cancels_the_service)
 {
 	struct err gone;
