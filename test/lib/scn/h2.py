@@ -145,7 +145,7 @@ class Session:
         self.settings = settings
         self.fields, self.streams = Fields(), defaultdict(Stream)
         self.goaway, self.pongs, self.buf, self.block, self.theirs = None, 0, b"", None, {}
-        self.conn_window = 65535
+        self.conn_window, self.next = 65535, 1
 
     def begin(self, limit):
         self.until = time.monotonic() + limit
@@ -247,6 +247,32 @@ class Session:
         return self.theirs.get(4, 65535) if s.window is None else s.window
 
     # ---- steps ----
+
+    def get(self, words, below, limit):
+        """get PATH STATUS: one whole exchange on the next stream, with the fields below"""
+        self.until = time.monotonic() + limit
+        stream, self.next = self.next, self.next + 2
+        fields = [(":method", "GET"), (":scheme", "http"), (":authority", "web"), (":path", words[0])]
+        self.frame(HEADERS, 5, stream, encode(fields + [parse_field(l) for l in below]))
+        s = self.streams[stream]
+        self.read_until(lambda: s.over or s.reset, "an answer")
+        status = dict(s.heads[0])[":status"] if s.heads else "reset %s" % s.reset
+        del self.streams[stream]
+        if status != words[1]:
+            raise Failed("the answer is %s" % status)
+
+    def serve(self, words, limit):
+        """serve STATUS: answers every request until the connection ends"""
+        self.until = time.monotonic() + limit
+        try:
+            while True:
+                self.read_frame()
+                for stream, s in [(n, s) for n, s in self.streams.items() if s.over and n]:
+                    self.frame(HEADERS, 5, stream, encode([(":status", words[0])]))
+                    del self.streams[stream]
+        except Failed as e:
+            if "in time" in str(e):
+                raise
 
     def send(self, words, below, limit):
         self.until = time.monotonic() + limit

@@ -290,6 +290,13 @@ class Peer:
 
     # ---- steps: the rest ----
 
+    def do_times(self, words):
+        """times N: the lines below, so often"""
+        lines = self.below
+        for _ in range(int(words[0])):
+            for l in lines:
+                self.step(l)
+
     def do_loop(self, words):
         """The lines below, again and again until the connection ends before they begin."""
         lines = self.below
@@ -345,6 +352,12 @@ class Peer:
         self.http2 = h2.Session(self, isinstance(self, Client), dict(w.split("=") for w in words if "=" in w),
                                 "hold" in words)
         self.http2.begin(self.limit)
+
+    def do_get(self, words):
+        self.http2.get(words, self.below, self.limit)
+
+    def do_serve(self, words):
+        self.http2.serve(words, self.limit)
 
 
 def begins_with_bytes(line):
