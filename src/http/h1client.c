@@ -309,7 +309,7 @@ static void in_head(struct h1client *c, const struct http1_head *head)
 	}
 	c->answered = true;
 	c->tunnel = head->upgrade;
-	c->close |= hop.close || head->upgrade || (head->length < 0 && !head->chunked);
+	c->close |= hop.close || head->upgrade || head->until_end;
 	exch_response(x);
 }
 

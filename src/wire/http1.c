@@ -281,6 +281,7 @@ static void choose_body(
 	head->upgrade =
 		h->kind == HTTP1_RESPONSE &&
 		(head->status == 101 || (h->connect && head->status / 100 == 2));
+	head->until_end = false;
 	head->length = 0;
 	h->left = 0;
 	h->at = AT_LENGTH;
@@ -302,6 +303,7 @@ static void choose_body(
 		head->length = said;
 	} else if (h->kind == HTTP1_RESPONSE) {
 		head->length = -1;
+		head->until_end = true;
 		h->at = AT_EOF;
 	}
 }

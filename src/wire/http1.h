@@ -38,7 +38,8 @@ struct http1_head {
 	 * it says of the one that HEAD or 304 leave out, or -1. */
 	int64_t length;
 	bool chunked;
-	bool upgrade; /* 101: what follows is not HTTP; DATA until the end */
+	bool until_end; /* the body ends with the connection */
+	bool upgrade;   /* 101: what follows is not HTTP; DATA until the end */
 	size_t nfields;
 	struct {
 		struct slice name, value; /* as sent, value trimmed */
