@@ -25,6 +25,7 @@ struct kube_call {
 	bool starting, too_large;
 	struct err err;
 	kube_done *done;
+	kube_text_done *text_done; /* instead */
 	void *arg;
 };
 
@@ -242,14 +243,16 @@ static void call_finish(struct kube_call *c, const struct err *e)
 	struct json *body = NULL;
 	int status = 0;
 
-	if (err.code == ERR_NONE) {
+	if (err.code == ERR_NONE)
 		status = c->status;
-		body = json_parse(buf_slice(&c->body), NULL);
-	}
 	list_remove(&c->node);
-	list_init(&c->node);
-	c->done(c->arg, status, body, &err);
-	json_free(body);
+	if (c->text_done) {
+		c->text_done(c->arg, status, buf_slice(&c->body), &err);
+	} else {
+		body = status ? json_parse(buf_slice(&c->body), NULL) : NULL;
+		c->done(c->arg, status, body, &err);
+		json_free(body);
+	}
 	call_free(c);
 }
 
@@ -308,35 +311,59 @@ static void on_late(struct later *d)
 	call_finish(c, &e);
 }
 
-struct kube_call *kube_request(struct kube *k, const char *method, const char *path,
-	const char *content_type, const struct json *body, kube_done *done, void *arg)
+static struct kube_call *call_new(struct kube *k, void *arg)
 {
 	struct kube_call *c = calloc(1, sizeof *c);
-	struct buf text = BUF_INIT;
-	struct fetch *f;
 
 	must(c);
 	*c = (struct kube_call){.kube = k,
-		.done = done,
 		.arg = arg,
 		.starting = true,
 		.body = BUF_LIMIT(KUBE_BODY_MAX)};
 	list_push(&k->calls, &c->node);
 	timer_init(&c->deadline, k->loop, on_deadline);
 	later_init(&c->late, on_late);
-	if (body)
-		json_write(body, 0, &text);
-	f = kube_fetch(k, method, path,
-		content_type ? content_type : "application/json", buf_slice(&text),
-		&call_user, c, &c->err);
-	buf_fini(&text);
+	return c;
+}
+
+static void call_begin(struct kube_call *c, const char *method, const char *path,
+	const char *content_type, struct slice body)
+{
+	struct kube *k = c->kube;
+	struct fetch *f =
+		kube_fetch(k, method, path, content_type, body, &call_user, c, &c->err);
+
 	if (!c->starting) /* on_over() has been */
-		return c;
+		return;
 	c->starting = false;
 	c->fetch = f;
 	if (f)
 		timer_set(&c->deadline, CALL_TIMEOUT);
 	else
 		loop_later(k->loop, &c->late);
+}
+
+struct kube_call *kube_request(struct kube *k, const char *method, const char *path,
+	const char *content_type, const struct json *body, kube_done *done, void *arg)
+{
+	struct kube_call *c = call_new(k, arg);
+	struct buf text = BUF_INIT;
+
+	c->done = done;
+	if (body)
+		json_write(body, 0, &text);
+	call_begin(c, method, path, content_type ? content_type : "application/json",
+		buf_slice(&text));
+	buf_fini(&text);
+	return c;
+}
+
+struct kube_call *kube_get_text(
+	struct kube *k, const char *path, kube_text_done *done, void *arg)
+{
+	struct kube_call *c = call_new(k, arg);
+
+	c->text_done = done;
+	call_begin(c, "GET", path, "application/json", SLICE_NONE);
 	return c;
 }

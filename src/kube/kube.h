@@ -38,6 +38,12 @@ struct kube_call *kube_request(struct kube *k, const char *method, const char *p
 	const char *content_type, const struct json *body, kube_done *done, void *arg);
 void kube_cancel(struct kube_call *c); /* done is not called */
 
+/* The same for what is not JSON: a pod's metrics through the API server. */
+typedef void kube_text_done(
+	void *arg, int status, struct slice body, const struct err *e);
+struct kube_call *kube_get_text(
+	struct kube *k, const char *path, kube_text_done *done, void *arg);
+
 /* ---- watches ----
  *
  * Lists in pages, then watches from there with bookmarks; resumes from the last version
