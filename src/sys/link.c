@@ -3,74 +3,66 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <string.h>
 #include <unistd.h>
 
-#define ROOM 1024
+#include "sys/netlink.h"
 
-static int answer(struct mnl_socket *s, const char *what, struct err *e)
+#define SEQ 1
+
+/* Ends the message, and with it the buf. */
+static int request(struct buf *b, const char *what, struct err *e)
 {
-	char bytes[8192];
-	ssize_t n = mnl_socket_recvfrom(s, bytes, sizeof(bytes));
+	struct nl_ask ask = {.protocol = NETLINK_ROUTE, .messages = b, .last = SEQ};
+	struct nl_fault f;
+	int rc;
 
-	if (n >= 0 && mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(s), NULL,
-			      NULL) >= 0)
+	nl_end(b, 0);
+	rc = nl_ask(&ask, &f);
+	buf_fini(b);
+	if (rc == 0)
 		return 0;
+	errno = f.error;
 	return err_sys(e, "%s", what);
 }
 
-static int request(struct nlmsghdr *h, const char *what, struct err *e)
+static void begin(
+	struct buf *b, uint16_t type, uint16_t flags, const void *head, size_t n)
 {
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int rc;
-
-	if (!s)
-		return err_sys(e, "rtnetlink");
-	h->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	h->nlmsg_seq = 1;
-	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ||
-		mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
-		rc = err_sys(e, "%s", what);
-	else
-		rc = answer(s, what, e);
-	mnl_socket_close(s);
-	return rc;
+	*b = BUF_INIT;
+	(void)nl_begin(b, type, flags | NLM_F_ACK, SEQ); /* at 0: the only one */
+	nl_put_head(b, head, n);
 }
 
-static struct nlmsghdr *link_message(char *bytes, uint16_t type, uint16_t flags)
+static void begin_link(struct buf *b, uint16_t type, uint16_t flags, unsigned state)
 {
-	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
+	struct ifinfomsg m = {.ifi_flags = state, .ifi_change = state};
 
-	h->nlmsg_type = type;
-	h->nlmsg_flags = flags;
-	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	return h;
+	begin(b, type, flags, &m, sizeof(m));
 }
 
 int link_veth(const char *name, const char *peer, int peer_net, struct err *e)
 {
-	char bytes[ROOM];
-	struct nlmsghdr *h =
-		link_message(bytes, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	struct nlattr *info, *data, *other;
+	struct ifinfomsg other_head = {0};
+	size_t info, data, other;
+	struct buf b;
 
-	mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	info = mnl_attr_nest_start(h, IFLA_LINKINFO);
-	mnl_attr_put_str(h, IFLA_INFO_KIND, "veth");
-	data = mnl_attr_nest_start(h, IFLA_INFO_DATA);
-	other = mnl_attr_nest_start(h, VETH_INFO_PEER);
-	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(h, IFLA_IFNAME, peer);
-	mnl_attr_put_u32(h, IFLA_NET_NS_FD, (uint32_t)peer_net);
-	mnl_attr_nest_end(h, other);
-	mnl_attr_nest_end(h, data);
-	mnl_attr_nest_end(h, info);
-	return request(h, "make a veth pair", e);
+	begin_link(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	nl_put_text(&b, IFLA_IFNAME, name);
+	info = nl_nest(&b, IFLA_LINKINFO);
+	nl_put_text(&b, IFLA_INFO_KIND, "veth");
+	data = nl_nest(&b, IFLA_INFO_DATA);
+	other = nl_nest(&b, VETH_INFO_PEER);
+	nl_put_head(&b, &other_head, sizeof(other_head));
+	nl_put_text(&b, IFLA_IFNAME, peer);
+	nl_put_u32(&b, IFLA_NET_NS_FD, (uint32_t)peer_net);
+	nl_nest_end(&b, other);
+	nl_nest_end(&b, data);
+	nl_nest_end(&b, info);
+	return request(&b, "make a veth pair", e);
 }
 
 int link_holder(const char *name, const char *peer, struct err *e)
@@ -87,24 +79,22 @@ int link_holder(const char *name, const char *peer, struct err *e)
 
 int link_delete(const char *name, struct err *e)
 {
-	char bytes[ROOM];
-	struct nlmsghdr *h = link_message(bytes, RTM_DELLINK, 0);
+	struct buf b;
 
 	if (!if_nametoindex(name))
 		return 0;
-	mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	return request(h, "delete a link", e);
+	begin_link(&b, RTM_DELLINK, 0, 0);
+	nl_put_text(&b, IFLA_IFNAME, name);
+	return request(&b, "delete a link", e);
 }
 
 int link_up(const char *name, struct err *e)
 {
-	char bytes[ROOM];
-	struct nlmsghdr *h = link_message(bytes, RTM_NEWLINK, 0);
-	struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
+	struct buf b;
 
-	m->ifi_flags = m->ifi_change = IFF_UP;
-	mnl_attr_put_strz(h, IFLA_IFNAME, name);
-	return request(h, "bring a link up", e);
+	begin_link(&b, RTM_NEWLINK, 0, IFF_UP);
+	nl_put_text(&b, IFLA_IFNAME, name);
+	return request(&b, "bring a link up", e);
 }
 
 static uint8_t family_of(const struct ip *ip)
@@ -112,50 +102,42 @@ static uint8_t family_of(const struct ip *ip)
 	return ip->family == 6 ? AF_INET6 : AF_INET;
 }
 
-static void put_ip(struct nlmsghdr *h, uint16_t type, const struct ip *ip)
+static void put_ip(struct buf *b, uint16_t type, const struct ip *ip)
 {
-	mnl_attr_put(h, type, ip->family == 6 ? 16 : 4, ip->b);
+	nl_put(b, type, ip->b, ip->family == 6 ? 16 : 4);
 }
 
 int link_address(const char *name, const struct cidr *at, struct err *e)
 {
-	char bytes[ROOM];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
-	struct ifaddrmsg *m;
+	struct ifaddrmsg m = {.ifa_family = family_of(&at->ip),
+		.ifa_prefixlen = at->bits,
+		.ifa_index = if_nametoindex(name)};
+	struct buf b;
 
-	h->nlmsg_type = RTM_NEWADDR;
-	h->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-	m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	m->ifa_family = family_of(&at->ip);
-	m->ifa_prefixlen = at->bits;
-	m->ifa_index = if_nametoindex(name);
-	put_ip(h, IFA_LOCAL, &at->ip);
-	put_ip(h, IFA_ADDRESS, &at->ip);
-	return request(h, "add an address", e);
+	begin(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof(m));
+	put_ip(&b, IFA_LOCAL, &at->ip);
+	put_ip(&b, IFA_ADDRESS, &at->ip);
+	return request(&b, "add an address", e);
 }
 
 int link_route(const struct link_route *r, struct err *e)
 {
-	char bytes[ROOM];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
-	struct rtmsg *m;
+	struct rtmsg m = {.rtm_family = family_of(&r->to.ip),
+		.rtm_dst_len = r->to.bits,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_type = RTN_UNICAST,
+		.rtm_scope = r->via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+		.rtm_flags = r->via ? RTNH_F_ONLINK : 0};
+	struct buf b;
 
-	h->nlmsg_type = RTM_NEWROUTE;
-	h->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-	m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	m->rtm_family = family_of(&r->to.ip);
-	m->rtm_dst_len = r->to.bits;
-	m->rtm_table = RT_TABLE_MAIN;
-	m->rtm_protocol = RTPROT_STATIC;
-	m->rtm_type = RTN_UNICAST;
-	m->rtm_scope = r->via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-	m->rtm_flags = r->via ? RTNH_F_ONLINK : 0;
+	begin(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof(m));
 	if (r->to.bits)
-		put_ip(h, RTA_DST, &r->to.ip);
+		put_ip(&b, RTA_DST, &r->to.ip);
 	if (r->via)
-		put_ip(h, RTA_GATEWAY, r->via);
+		put_ip(&b, RTA_GATEWAY, r->via);
 	if (r->from)
-		put_ip(h, RTA_PREFSRC, r->from);
-	mnl_attr_put_u32(h, RTA_OIF, if_nametoindex(r->link));
-	return request(h, "add a route", e);
+		put_ip(&b, RTA_PREFSRC, r->from);
+	nl_put_u32(&b, RTA_OIF, if_nametoindex(r->link));
+	return request(&b, "add a route", e);
 }
