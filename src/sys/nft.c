@@ -3,7 +3,6 @@
 #include "sys/nft.h"
 
 #include <arpa/inet.h>
-#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
@@ -14,7 +13,7 @@
 static const char *const hook_names[] = {
 	"prerouting", "input", "forward", "output", "postrouting"};
 
-uint16_t nft_family_number(enum nft_family f)
+uint8_t nft_family_number(enum nft_family f)
 {
 	return f == NFT_INET ? NFPROTO_INET : NFPROTO_IPV4;
 }
@@ -42,7 +41,7 @@ void nft_free(struct nft *t)
 	if (!t)
 		return;
 	for (size_t i = 0; i < t->nrules; i++) {
-		nftnl_rule_free(t->rules[i].rule);
+		buf_fini(&t->rules[i].exprs);
 		buf_fini(&t->rules[i].text);
 	}
 	free(t->rules);
@@ -72,17 +71,6 @@ static size_t chain_index(const struct nft *t, const char *name)
 	return 0;
 }
 
-static void set_comment(struct nftnl_rule *r, const char *comment)
-{
-	struct nftnl_udata_buf *b = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
-
-	must(b);
-	nftnl_udata_put_strz(b, NFTNL_UDATA_RULE_COMMENT, comment);
-	nftnl_rule_set_data(r, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(b),
-		nftnl_udata_buf_len(b));
-	nftnl_udata_buf_free(b);
-}
-
 void nft_rule(struct nft *t, const char *chain, const char *comment)
 {
 	struct nft_rule_of *r;
@@ -91,14 +79,7 @@ void nft_rule(struct nft *t, const char *chain, const char *comment)
 	must(t->rules);
 	r = &t->rules[t->nrules++];
 	*r = (struct nft_rule_of){.chain = chain_index(t, chain)};
-	r->rule = nftnl_rule_alloc();
-	must(r->rule);
 	snprintf(r->comment, sizeof(r->comment), "%s", comment);
-	nftnl_rule_set_u32(r->rule, NFTNL_RULE_FAMILY, nft_family_number(t->family));
-	nftnl_rule_set_str(r->rule, NFTNL_RULE_TABLE, t->table);
-	nftnl_rule_set_str(r->rule, NFTNL_RULE_CHAIN, chain);
-	if (*comment)
-		set_comment(r->rule, r->comment);
 }
 
 /* ---- expressions ---- */
@@ -109,71 +90,59 @@ static struct nft_rule_of *last(struct nft *t)
 	return &t->rules[t->nrules - 1];
 }
 
-static struct nftnl_expr *add(struct nft *t, const char *name)
-{
-	struct nftnl_expr *x = nftnl_expr_alloc(name);
+#define ADD(t, what, ...)                                                              \
+	nft_expr_write(&last(t)->exprs, &(struct nft_expr){.kind = what, __VA_ARGS__})
 
-	must(x);
-	nftnl_rule_add_expr(last(t)->rule, x);
-	return x;
+static struct nft_data data_of(const void *p, size_t n)
+{
+	struct nft_data d = {.n = (uint8_t)n};
+
+	must(n && n <= sizeof(d.b));
+	memcpy(d.b, p, n);
+	return d;
 }
 
 static void add_meta(struct nft *t, uint32_t key)
 {
-	struct nftnl_expr *x = add(t, "meta");
-
-	nftnl_expr_set_u32(x, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	ADD(t, EXPR_META, .meta = {.key = key, .dreg = NFT_REG_1});
 }
 
 static void add_payload(struct nft *t, uint32_t base, uint32_t at, uint32_t len)
 {
-	struct nftnl_expr *x = add(t, "payload");
-
-	nftnl_expr_set_u32(x, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_PAYLOAD_OFFSET, at);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_PAYLOAD_LEN, len);
+	ADD(t, EXPR_PAYLOAD,
+		.payload = {.dreg = NFT_REG_1, .base = base, .offset = at, .len = len});
 }
 
 static void add_cmp(struct nft *t, uint32_t op, const void *data, uint32_t len)
 {
-	struct nftnl_expr *x = add(t, "cmp");
-
-	nftnl_expr_set_u32(x, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_CMP_OP, op);
-	nftnl_expr_set(x, NFTNL_EXPR_CMP_DATA, data, len);
+	ADD(t, EXPR_CMP,
+		.cmp = {.sreg = NFT_REG_1, .op = op, .data = data_of(data, len)});
 }
 
 static void add_load(struct nft *t, uint32_t reg, const void *data, uint32_t len)
 {
-	struct nftnl_expr *x = add(t, "immediate");
-
-	nftnl_expr_set_u32(x, NFTNL_EXPR_IMM_DREG, reg);
-	nftnl_expr_set(x, NFTNL_EXPR_IMM_DATA, data, len);
+	ADD(t, EXPR_IMMEDIATE, .immediate = {.dreg = reg, .data = data_of(data, len)});
 }
 
 static void add_mask(struct nft *t, const void *mask, uint32_t len)
 {
 	static const uint8_t none[16];
-	struct nftnl_expr *x = add(t, "bitwise");
 
-	nftnl_expr_set_u32(x, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_BITWISE_LEN, len);
-	nftnl_expr_set(x, NFTNL_EXPR_BITWISE_MASK, mask, len);
-	nftnl_expr_set(x, NFTNL_EXPR_BITWISE_XOR, none, len);
+	ADD(t, EXPR_BITWISE,
+		.bitwise = {.sreg = NFT_REG_1,
+			.dreg = NFT_REG_1,
+			.op = NFT_BITWISE_BOOL,
+			.len = len,
+			.mask = data_of(mask, len),
+			.xor = data_of(none, len)});
 }
 
-static void add_verdict(struct nft *t, uint32_t verdict, const char *chain)
+static void add_verdict(struct nft *t, int verdict, const char *chain)
 {
-	struct nftnl_expr *x = add(t, "immediate");
+	struct nft_data d = {.verdict = (uint32_t)verdict};
 
-	nftnl_expr_set_u32(x, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_IMM_VERDICT, verdict);
-	if (chain)
-		nftnl_expr_set_str(x, NFTNL_EXPR_IMM_CHAIN, chain);
+	snprintf(d.chain, sizeof(d.chain), "%s", chain);
+	ADD(t, EXPR_IMMEDIATE, .immediate = {.dreg = NFT_REG_VERDICT, .data = d});
 }
 
 /* ---- matches ---- */
@@ -286,24 +255,22 @@ void nft_out_link(struct nft *t, const char *name)
 
 void nft_dest_local(struct nft *t)
 {
-	struct nftnl_expr *x = add(t, "fib");
 	uint32_t local = RTN_LOCAL;
 
-	nftnl_expr_set_u32(x, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+	ADD(t, EXPR_FIB,
+		.fib = {.flags = NFTA_FIB_F_DADDR,
+			.result = NFT_FIB_RESULT_ADDRTYPE,
+			.dreg = NFT_REG_1});
 	add_cmp(t, NFT_CMP_EQ, &local, sizeof(local));
 	buf_text(&last(t)->text, "fib daddr type local ");
 }
 
 void nft_one_in(struct nft *t, uint32_t n)
 {
-	struct nftnl_expr *x = add(t, "numgen");
 	uint32_t zero = 0;
 
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NG_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NG_MODULUS, n);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NG_TYPE, NFT_NG_RANDOM);
+	ADD(t, EXPR_NUMGEN,
+		.numgen = {.dreg = NFT_REG_1, .modulus = n, .type = NFT_NG_RANDOM});
 	add_cmp(t, NFT_CMP_EQ, &zero, sizeof(zero));
 	buf_printf(&last(t)->text, "numgen random mod %u 0 ", n);
 }
@@ -312,26 +279,25 @@ void nft_one_in(struct nft *t, uint32_t n)
 
 void nft_return(struct nft *t)
 {
-	add_verdict(t, (uint32_t)NFT_RETURN, NULL);
+	add_verdict(t, NFT_RETURN, "");
 	buf_text(&last(t)->text, "return");
 }
 
 void nft_jump(struct nft *t, const char *chain)
 {
-	add_verdict(t, (uint32_t)NFT_JUMP, chain);
+	add_verdict(t, NFT_JUMP, chain);
 	buf_printf(&last(t)->text, "jump %s", chain);
 }
 
 void nft_redirect(struct nft *t, uint16_t port)
 {
 	uint16_t be = htons(port);
-	struct nftnl_expr *x;
 
 	add_load(t, NFT_REG_1, &be, sizeof(be));
-	x = add(t, "redir");
-	nftnl_expr_set_u32(x, NFTNL_EXPR_REDIR_REG_PROTO_MIN, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_REDIR_REG_PROTO_MAX, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_REDIR_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
+	ADD(t, EXPR_REDIR,
+		.redir = {.port_min = NFT_REG_1,
+			.port_max = NFT_REG_1,
+			.flags = NF_NAT_RANGE_PROTO_SPECIFIED});
 	buf_printf(&last(t)->text, "redirect to :%u", port);
 }
 
@@ -340,34 +306,29 @@ void nft_dnat(struct nft *t, const struct addr *to)
 	bool six = to->ip.family == 6;
 	uint16_t be = htons(to->port);
 	char text[ADDR_TEXT];
-	struct nftnl_expr *x;
 
 	add_load(t, NFT_REG_1, to->ip.b, six ? 16 : 4);
 	add_load(t, NFT_REG_2, &be, sizeof(be));
-	x = add(t, "nat");
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_FAMILY, six ? NFPROTO_IPV6 : NFPROTO_IPV4);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_REG_PROTO_MIN, NFT_REG_2);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_REG_PROTO_MAX, NFT_REG_2);
-	nftnl_expr_set_u32(x, NFTNL_EXPR_NAT_FLAGS,
-		NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED);
+	ADD(t, EXPR_NAT,
+		.nat = {.type = NFT_NAT_DNAT,
+			.family = six ? NFPROTO_IPV6 : NFPROTO_IPV4,
+			.addr_min = NFT_REG_1,
+			.addr_max = NFT_REG_1,
+			.port_min = NFT_REG_2,
+			.port_max = NFT_REG_2,
+			.flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED});
 	buf_printf(&last(t)->text, "dnat to %s", addr_text(to, text));
 }
 
 void nft_masquerade(struct nft *t)
 {
-	add(t, "masq");
+	ADD(t, EXPR_MASQ);
 	buf_text(&last(t)->text, "masquerade");
 }
 
 static void reject(struct nft *t, uint32_t type, uint8_t code, const char *text)
 {
-	struct nftnl_expr *x = add(t, "reject");
-
-	nftnl_expr_set_u32(x, NFTNL_EXPR_REJECT_TYPE, type);
-	nftnl_expr_set_u8(x, NFTNL_EXPR_REJECT_CODE, code);
+	ADD(t, EXPR_REJECT, .reject = {.type = type, .code = code});
 	buf_text(&last(t)->text, text);
 }
 

@@ -2,30 +2,30 @@
 #ifndef SYS_NFTINT_H
 #define SYS_NFTINT_H
 
-/* What nft.c (building) and nftapply.c (the kernel) share. */
-#include <libnftnl/chain.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
-
+/* What nft.c (building), nftapply.c (the kernel) and nftwhy.c (its refusals) share. */
 #include "base/obj.h"
+#include "sys/netlink.h"
 #include "sys/nft.h"
+#include "sys/nftexpr.h"
+
+#define NFT_COMMENT 100
 
 struct nft_chain_of {
-	char name[32];
+	char name[NFT_CHAIN_NAME];
 	struct nft_hook hook;
 	bool based;
 };
 
 struct nft_rule_of {
 	size_t chain;
-	struct nftnl_rule *rule;
+	struct buf exprs; /* as attributes, ready to be sent */
 	struct buf text;
-	char comment[100];
+	char comment[NFT_COMMENT];
 };
 
 struct nft {
 	enum nft_family family;
-	char table[32];
+	char table[NFT_CHAIN_NAME];
 	struct nft_chain_of *chains;
 	size_t nchains;
 	struct nft_rule_of *rules;
@@ -33,7 +33,10 @@ struct nft {
 };
 
 /* The kernel's number of the family. */
-uint16_t nft_family_number(enum nft_family f);
+uint8_t nft_family_number(enum nft_family f);
 uint32_t nft_hook_number(const struct nft_hook *h);
+
+/* Why the kernel refused the messages `sent`, and what to do about it.  Returns -1. */
+int nft_why(struct slice sent, const struct nl_fault *f, struct err *e);
 
 #endif
