@@ -19,7 +19,7 @@ GEN     := build/gen
 
 OPT     ?= -O2 -g
 SMALL   ?= -Os -g # what no request passes through
-CPPFLAGS += -Isrc -Iapplets -I$(GEN) -isystem $D/include -isystem $D/include/libnl3 \
+CPPFLAGS += -Isrc -Iapplets -I$(GEN) -isystem $D/include \
 	-D_GNU_SOURCE -DMESH_VERSION='"$(VERSION)"' \
 	-DMBEDTLS_CONFIG_FILE='"tls/mbedtls_config.h"'
 CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
@@ -28,8 +28,8 @@ CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-fno-asynchronous-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 LDFLAGS += -Wl,--gc-sections -Wl,--wrap=mbedtls_ecp_mul
-LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml -lnftnl -lmnl \
-	-lnl-route-3 -lnl-genl-3 -lnl-3 -lmbedtls -lhogweed -lgmp -lnettle -lIPSec_MB -lz
+LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml \
+	-lmbedtls -lhogweed -lgmp -lnettle -lIPSec_MB -lz
 LDLIBS  += -L$D/lib -Wl,--start-group $(LIBS) $B/libcore.a -Wl,--end-group -lpthread -lm
 ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
