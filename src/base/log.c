@@ -40,6 +40,12 @@ static struct {
 static const char *const level_names[] = {
 	"OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"};
 
+/* What the control plane's flags may say beside those. */
+static const struct {
+	const char *name;
+	enum log_level level;
+} other_names[] = {{"WARNING", LOG_WARN}, {"FATAL", LOG_ERROR}, {"PANIC", LOG_ERROR}};
+
 /* ---- the filter ---- */
 
 static bool level_parse(struct slice s, enum log_level *out)
@@ -47,6 +53,11 @@ static bool level_parse(struct slice s, enum log_level *out)
 	for (size_t i = 0; i < countof(level_names); i++)
 		if (slice_ieq(s, slice_of(level_names[i]))) {
 			*out = (enum log_level)i;
+			return true;
+		}
+	for (size_t i = 0; i < countof(other_names); i++)
+		if (slice_ieq(s, slice_of(other_names[i].name))) {
+			*out = other_names[i].level;
 			return true;
 		}
 	return false;

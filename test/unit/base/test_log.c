@@ -20,6 +20,10 @@ TEST(a_log_filter_sets_levels_by_floor)
 		       SLICE("linkerd=debug,hickory=error,[{headers}]=off,warn"), &e),
 		0);
 	OK(log_on(LOG_DEBUG, "net"));
+	EQ_INT(log_filter_set(SLICE("warning"), &e), 0);
+	OK(log_on(LOG_WARN, "net") && !log_on(LOG_INFO, "net"));
+	EQ_INT(log_filter_set(SLICE("panic"), &e), 0);
+	OK(log_on(LOG_ERROR, "net") && !log_on(LOG_WARN, "net"));
 }
 
 /* ---- lines ---- */
