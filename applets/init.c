@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/opt.h"
+#include "ctl/admin.h"
 #include "sys/ns.h"
 #include "sys/redirect.h"
 
@@ -166,23 +167,22 @@ static void complain(void *arg, const char *what)
 	fprintf(stderr, "mesh-init: %s\n", what);
 }
 
+#define CLOSE_WAIT "nf_conntrack_tcp_timeout_close_wait"
+
+/* After the rules, which bring the module that has the setting.  The path is that of
+ * the namespace the process is in. */
 static int set_close_wait(int64_t seconds, struct err *e)
 {
-	static const char path[] =
-		"/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait";
-	char text[32];
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int n = snprintf(text, sizeof(text), "%lld\n", (long long)seconds);
+	int fd = open("/proc/sys/net/netfilter/" CLOSE_WAIT, O_WRONLY | O_CLOEXEC);
+	int rc = 0;
 
-	if (fd < 0)
-		return err_sys(e, "%s", path);
-	if (write(fd, text, (size_t)n) != n) {
-		err_sys(e, "%s", path);
+	if (fd < 0 || dprintf(fd, "%lld\n", (long long)seconds) < 0)
+		rc = err_sys(e, "set " CLOSE_WAIT
+				" (wants root and a /proc/sys that can be written: a "
+				"privileged container)");
+	if (fd >= 0)
 		close(fd);
-		return -1;
-	}
-	close(fd);
-	return 0;
+	return rc;
 }
 
 static int check(const struct init_app *app)
@@ -196,12 +196,15 @@ static int check(const struct init_app *app)
 	return app->in < 1 || app->out < 1 ? -1 : 0;
 }
 
-static int simulate(const struct redirect *r)
+static int simulate(const struct init_app *app)
 {
-	struct nft *t = redirect_rules(r);
+	struct nft *t = redirect_rules(&app->r);
 	struct buf text = BUF_INIT;
 
 	nft_text(t, &text);
+	if (app->close_wait)
+		buf_printf(&text, "# net.netfilter." CLOSE_WAIT " = %lld\n",
+			(long long)app->close_wait);
 	fwrite(text.p + text.at, 1, buf_len(&text), stdout);
 	buf_fini(&text);
 	nft_free(t);
@@ -211,14 +214,14 @@ static int simulate(const struct redirect *r)
 static int work(struct init_app *app, struct err *e)
 {
 	if (app->simulate)
-		return simulate(&app->r);
+		return simulate(app);
 	if (*app->netns && ns_join_net(app->netns, e))
 		return -1;
 	if (app->remove)
 		return redirect_remove(e);
-	if (app->close_wait && set_close_wait(app->close_wait, e))
-		return -1;
 	if (redirect_apply(&app->r, e))
+		return -1;
+	if (app->close_wait && set_close_wait(app->close_wait, e))
 		return -1;
 	log_info("init", "traffic goes through the proxy", LS("by", "nf_tables"),
 		LS("table", REDIRECT_TABLE), LI("inbound", app->in),
@@ -243,8 +246,11 @@ int init_main(int argc, char **argv)
 		return 64;
 	app.r.inbound = (uint16_t)app.in;
 	app.r.outbound = (uint16_t)app.out;
-	log_json(strcmp(app.log_format, "json") == 0);
-	if (log_filter_set(slice_of(app.log_level), &e) || work(&app, &e)) {
+	if (log_flags_apply(app.log_level, app.log_format, &e)) {
+		complain(NULL, e.msg);
+		return 64;
+	}
+	if (work(&app, &e)) {
 		log_error("init", "traffic is not redirected", LE(&e));
 		return 1;
 	}

@@ -18,20 +18,29 @@ static void begin(
 		nft_family_is(t, 4);
 }
 
+/* Begins the rule for these ports; the comment is "HOW-9000-9100TAIL". */
+static void begin_ports(struct nft *t, const struct redirect *r, const char *chain,
+	const struct port_range *p, const char *const how[2])
+{
+	char text[80];
+
+	if (p->low == p->high)
+		snprintf(text, sizeof(text), "%s-%u%s", how[0], p->low, how[1]);
+	else
+		snprintf(text, sizeof(text), "%s-%u-%u%s", how[0], p->low, p->high,
+			how[1]);
+	begin(t, r, chain, text);
+	nft_tcp(t);
+	nft_dport(t, p->low, p->high);
+}
+
 static void skip_ports(struct nft *t, const struct redirect *r, const char *chain,
 	const struct port_range *p, size_t n)
 {
-	char text[64];
+	static const char *const how[] = {"ignore-port", ""};
 
 	for (size_t i = 0; i < n; i++) {
-		if (p[i].low == p[i].high)
-			snprintf(text, sizeof(text), "ignore-port-%u", p[i].low);
-		else
-			snprintf(text, sizeof(text), "ignore-port-%u-%u", p[i].low,
-				p[i].high);
-		begin(t, r, chain, text);
-		nft_tcp(t);
-		nft_dport(t, p[i].low, p[i].high);
+		begin_ports(t, r, chain, &p[i], how);
 		nft_return(t);
 	}
 }
@@ -53,16 +62,12 @@ static void skip_subnets(struct nft *t, const struct redirect *r)
 
 static void inbound(struct nft *t, const struct redirect *r)
 {
-	char text[64];
+	static const char *const how[] = {"redirect-port", "-to-proxy-port"};
 
 	skip_ports(t, r, IN, r->skip_in, r->nskip_in);
 	skip_subnets(t, r);
 	for (size_t i = 0; i < r->nonly; i++) {
-		snprintf(text, sizeof(text), "redirect-port-%u-to-proxy-port",
-			r->only[i].low);
-		begin(t, r, IN, text);
-		nft_tcp(t);
-		nft_dport(t, r->only[i].low, r->only[i].high);
+		begin_ports(t, r, IN, &r->only[i], how);
 		nft_redirect(t, r->inbound);
 	}
 	if (r->nonly)

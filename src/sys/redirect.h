@@ -5,7 +5,13 @@
 /*
  * Sends a pod's TCP through its proxy: the rules of proxy-init as one nf_tables table
  * of our own, for IPv4 and IPv6 (spec ext.md §1).  Doing it again replaces the table in
- * one step; nothing else of the namespace's rules is touched.
+ * one step; nothing else of the namespace's rules is touched.  Where another table
+ * redirects too, the one whose chain comes first in priority decides; ours are where
+ * iptables' nat table is.
+ *
+ * A connection that conntrack knows stays as it was begun, redirected or not.  One that
+ * it does not know, because nothing tracked before, is taken for new at its next
+ * packet.
  */
 #include "sys/nft.h"
 
