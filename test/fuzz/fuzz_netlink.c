@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as messages with a list of expressions: read within their bounds, and what is
- * read is written in one way only. */
+/* Any bytes as messages with a list of expressions: read within their bounds, and what
+ * is read is written in one way only. */
 #include "base/obj.h"
 #include "sys/netlink.h"
 #include "sys/nftexpr.h"
