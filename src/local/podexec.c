@@ -13,8 +13,9 @@
 #include "local/podioint.h"
 #include "local/ws.h"
 
-#define MESSAGE_MAX ((size_t)1 << 20)
-#define INPUT_MAX   ((size_t)1 << 20)
+#define INPUT_MAX ((size_t)1 << 20)
+
+const char *const podio_protocols[] = {"v5.channel.k8s.io", "v4.channel.k8s.io", NULL};
 
 struct exec_out {
 	struct exec_call *of;
@@ -24,8 +25,7 @@ struct exec_out {
 
 struct exec_call {
 	struct local_node *node;
-	struct conn *conn; /* NULL: the client has gone */
-	struct ws ws;
+	struct wsconn ws;  /* its conn NULL: the client has gone */
 	struct watch exit; /* the pidfd */
 	pid_t pid;
 	struct exec_out out, err;
@@ -54,22 +54,9 @@ static void exec_free(struct later *d)
 	close_fd(&x->out.watch);
 	close_fd(&x->err.watch);
 	close_fd(&x->exit);
-	ws_fini(&x->ws);
+	wsconn_fini(&x->ws);
 	buf_fini(&x->input);
 	free(x);
-}
-
-static void send_message(
-	struct exec_call *x, enum ws_channel channel, struct slice bytes)
-{
-	struct buf message = BUF_INIT, frame = BUF_INIT;
-
-	buf_char(&message, (char)channel);
-	buf_adds(&message, bytes);
-	if (x->conn && ws_write(&x->ws, WS_BINARY, buf_slice(&message), &frame) == 0)
-		conn_write(x->conn, frame.p + frame.at, buf_len(&frame));
-	buf_fini(&message);
-	buf_fini(&frame);
 }
 
 static struct json *status_of(int code)
@@ -95,18 +82,12 @@ static struct json *status_of(int code)
 
 static void say_goodbye(struct exec_call *x, struct json *status)
 {
-	static const char normal[2] = {3, (char)232}; /* 1000 */
-	struct buf text = BUF_INIT, frame = BUF_INIT;
+	struct buf text = BUF_INIT;
 
 	json_write(status, 0, &text);
-	send_message(x, WS_STATUS, buf_slice(&text));
-	if (x->conn && ws_write(&x->ws, WS_CLOSE, slice_bytes(normal, 2), &frame) == 0)
-		conn_write(x->conn, frame.p + frame.at, buf_len(&frame));
-	if (x->conn)
-		conn_finish(x->conn);
-	x->conn = NULL;
+	wsconn_send_on(&x->ws, WS_STATUS, buf_slice(&text));
+	wsconn_finish(&x->ws);
 	buf_fini(&text);
-	buf_fini(&frame);
 	json_free(status);
 	loop_later(x->node->loop, &x->over);
 }
@@ -120,7 +101,7 @@ static bool pass_on(struct exec_out *o)
 	ssize_t n = read(o->watch.fd, bytes, sizeof(bytes));
 
 	if (n > 0) {
-		send_message(o->of, o->channel, slice_bytes(bytes, (size_t)n));
+		wsconn_send_on(&o->of->ws, o->channel, slice_bytes(bytes, (size_t)n));
 		return true;
 	}
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -133,7 +114,7 @@ static void on_output(struct watch *w, int what)
 	struct exec_out *o = container_of(w, struct exec_out, watch);
 
 	(void)what;
-	if (pass_on(o) && o->of->conn && conn_backlog(o->of->conn) > CONN_HIGH)
+	if (pass_on(o) && wsconn_backlog(&o->of->ws) > CONN_HIGH)
 		(void)watch_set(w, 0);
 }
 
@@ -150,7 +131,7 @@ static void on_ended(struct watch *w, int what)
 		;
 	while (x->err.watch.fd >= 0 && pass_on(&x->err))
 		;
-	if (x->conn)
+	if (x->ws.conn)
 		say_goodbye(x, status_of(WIFEXITED(status) ? WEXITSTATUS(status)
 							   : 128 + WTERMSIG(status)));
 	else
@@ -175,8 +156,7 @@ static void feed(struct exec_call *x)
 	}
 	if (x->in.fd >= 0)
 		(void)watch_set(&x->in, 0);
-	if (x->conn && x->conn->is_paused)
-		conn_resume(x->conn);
+	wsconn_pause(&x->ws, false);
 	if (x->in_ends && !x->tty)
 		close_fd(&x->in);
 }
@@ -198,8 +178,9 @@ static void resize(struct exec_call *x, struct slice text)
 	json_free(j);
 }
 
-static void on_message(struct exec_call *x, struct slice m)
+static void on_message(void *arg, struct slice m)
 {
+	struct exec_call *x = arg;
 	struct slice rest = m.n ? (struct slice){m.p + 1, m.n - 1} : m;
 
 	if (!m.n)
@@ -208,7 +189,7 @@ static void on_message(struct exec_call *x, struct slice m)
 	case WS_STDIN:
 		(void)buf_adds(&x->input, rest);
 		if (buf_len(&x->input) > INPUT_MAX)
-			conn_pause(x->conn);
+			wsconn_pause(&x->ws, true);
 		feed(x);
 		break;
 	case WS_RESIZE:
@@ -223,77 +204,29 @@ static void on_message(struct exec_call *x, struct slice m)
 	}
 }
 
-/* The client has gone: the process loses its terminal, else its life. */
-static void client_left(struct exec_call *x)
+/* The process loses its terminal, else its life. */
+static void on_left(void *arg)
 {
-	x->conn = NULL;
+	struct exec_call *x = arg;
+
 	if (x->exit.fd >= 0)
 		(void)box_kill(x->exit.fd, SIGKILL);
 	else
 		loop_later(x->node->loop, &x->over);
 }
 
-static void pong(struct exec_call *x, struct slice payload)
-{
-	struct buf frame = BUF_INIT;
-
-	if (ws_write(&x->ws, WS_PONG, payload, &frame) == 0)
-		conn_write(x->conn, frame.p + frame.at, buf_len(&frame));
-	buf_fini(&frame);
-}
-
-static size_t on_in(struct conn *conn, void *arg, const uint8_t *p, size_t n)
-{
-	struct exec_call *x = arg;
-	struct slice in = slice_bytes(p, n), payload;
-	enum ws_op op;
-	size_t used;
-	int rc;
-
-	while ((rc = ws_read(&x->ws, in, &used, &op, &payload, NULL)) == 1) {
-		in = (struct slice){in.p + used, in.n - used};
-		if (op == WS_BINARY || op == WS_TEXT)
-			on_message(x, payload);
-		else if (op == WS_PING)
-			pong(x, payload);
-		else if (op == WS_CLOSE)
-			rc = -1;
-		if (rc < 0)
-			break;
-	}
-	if (rc < 0) {
-		client_left(x);
-		conn_finish(conn);
-	}
-	return n;
-}
-
-static void on_room(struct conn *conn, void *arg)
+static void on_room(void *arg)
 {
 	struct exec_call *x = arg;
 
-	(void)conn;
 	if (x->out.watch.fd >= 0)
 		(void)watch_set(&x->out.watch, WATCH_IN);
 	if (x->err.watch.fd >= 0)
 		(void)watch_set(&x->err.watch, WATCH_IN);
 }
 
-static void on_eof(struct conn *conn, void *arg)
-{
-	client_left(arg);
-	conn_end(conn);
-}
-
-static void on_gone(struct conn *conn, void *arg, const struct err *e)
-{
-	(void)conn;
-	(void)e;
-	client_left(arg);
-}
-
-static const struct conn_user exec_user = {
-	.on_in = on_in, .on_room = on_room, .on_eof = on_eof, .on_gone = on_gone};
+static const struct wsconn_user exec_user = {
+	.on_message = on_message, .on_room = on_room, .on_gone = on_left};
 
 /* ---- the beginning ---- */
 
@@ -361,38 +294,10 @@ static void take_fds(struct exec_call *x, const struct exec_fds *f)
 	watch_init(&x->in, x->node->loop, f->in[1], on_input_room);
 }
 
-static struct conn *shake_hands(struct call *call)
-{
-	struct slice key = fields_get(&call->req->fields, SLICE("sec-websocket-key"));
-	struct slice rest =
-		fields_get(&call->req->fields, SLICE("sec-websocket-protocol"));
-	struct slice one;
-	const char *protocol = NULL;
-	char accept[WS_ACCEPT];
-
-	while (slice_cut(&rest, ',', &one)) {
-		one = slice_trim(one);
-		if (slice_is(one, "v5.channel.k8s.io"))
-			protocol = "v5.channel.k8s.io";
-		else if (!protocol && slice_is(one, "v4.channel.k8s.io"))
-			protocol = "v4.channel.k8s.io";
-	}
-	if (!protocol || !key.n)
-		return NULL;
-	ws_accept(key, accept);
-	call_header(call, "sec-websocket-accept", accept);
-	call_header(call, "sec-websocket-protocol", protocol);
-	return call_upgrade(call, "websocket");
-}
-
-static void begin(
-	struct exec_call *x, struct conn *conn, int pidfd, const struct err *e)
+static void begin(struct exec_call *x, int pidfd, const struct err *e)
 {
 	struct json *status;
 
-	x->conn = conn;
-	ws_init(&x->ws, true, MESSAGE_MAX);
-	conn_use(conn, &exec_user, x);
 	if (pidfd >= 0) {
 		watch_init(&x->exit, x->node->loop, pidfd, on_ended);
 		(void)watch_set(&x->exit, WATCH_IN);
@@ -410,7 +315,7 @@ static void begin_alone(struct exec_call *x, int pidfd)
 		watch_init(&x->exit, x->node->loop, pidfd, on_ended);
 		(void)watch_set(&x->exit, WATCH_IN);
 	}
-	client_left(x);
+	on_left(x);
 }
 
 void podio_exec(void *arg, struct call *call, const struct podio_target *t)
@@ -420,7 +325,6 @@ void podio_exec(void *arg, struct call *call, const struct podio_target *t)
 	struct exec_call *x;
 	struct exec_fds f;
 	struct err e = {0};
-	struct conn *conn;
 	int pidfd = -1;
 
 	if (!c || c->at != CONTAINER_RUNNING) {
@@ -440,9 +344,9 @@ void podio_exec(void *arg, struct call *call, const struct podio_target *t)
 			f.err[1], &x->pid, &e);
 	close_child_side(&f, t->tty);
 	take_fds(x, &f);
-	conn = shake_hands(call);
-	if (conn) {
-		begin(x, conn, pidfd, &e);
+	if (wsconn_accept(&x->ws, call, podio_protocols, PODIO_MESSAGE_MAX, &exec_user,
+		    x) >= 0) {
+		begin(x, pidfd, &e);
 		return;
 	}
 	call_text(call, 400, "exec needs a WebSocket with v5.channel.k8s.io\n");

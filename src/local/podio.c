@@ -24,13 +24,18 @@ struct log_call {
 	struct buf rest; /* a line not yet whole */
 };
 
-struct container *podio_find(struct local_node *n, const struct podio_target *t)
+struct pod *podio_pod(struct local_node *n, const struct podio_target *t)
 {
 	char key[600];
-	struct pod *p;
 
 	snprintf(key, sizeof(key), "%s/%s", t->ns, t->name);
-	p = map_get(&n->pods, slice_of(key), struct pod, by_name);
+	return map_get(&n->pods, slice_of(key), struct pod, by_name);
+}
+
+struct container *podio_find(struct local_node *n, const struct podio_target *t)
+{
+	struct pod *p = podio_pod(n, t);
+
 	return p ? pod_container(p, t->container) : NULL;
 }
 
