@@ -223,5 +223,8 @@ static void podio_logs(void *arg, struct call *call, const struct podio_target *
 
 void local_node_podio(struct local_node *n, struct podio *out)
 {
-	*out = (struct podio){.arg = n, .logs = podio_logs, .exec = podio_exec};
+	*out = (struct podio){.arg = n,
+		.logs = podio_logs,
+		.exec = podio_exec,
+		.forward = podio_forward};
 }

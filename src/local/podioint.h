@@ -2,7 +2,7 @@
 #ifndef LOCAL_PODIOINT_H
 #define LOCAL_PODIOINT_H
 
-/* The kubelet's answers to logs and exec. */
+/* The kubelet's answers to logs, exec and port-forward. */
 #include "local/nodeint.h"
 #include "local/podio.h"
 #include "local/wsconn.h"
@@ -17,5 +17,6 @@ struct pod *podio_pod(struct local_node *n, const struct podio_target *t);
 struct container *podio_find(struct local_node *n, const struct podio_target *t);
 
 void podio_exec(void *arg, struct call *c, const struct podio_target *t);
+void podio_forward(void *arg, struct call *c, const struct podio_target *t);
 
 #endif
