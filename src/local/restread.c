@@ -44,28 +44,136 @@ static const char *namespace_of(const struct rest_call *c)
 	return *c->ns ? c->ns : NULL;
 }
 
+/* ---- lists, whole or by the page ---- */
+
+/* Where a list goes on.  Its token is "version:namespace/name" of the last one shown,
+ * in base64: the pages after the first are of the same version as that. */
+struct page {
+	uint64_t limit; /* 0: none */
+	uint64_t version;
+	char ns[254], name[254]; /* begin after it */
+	bool goes_on;
+};
+
+static bool read_token(struct slice token, struct page *p)
+{
+	struct buf text = BUF_INIT;
+	struct slice rest, version, ns;
+	bool ok;
+
+	ok = buf_unbase64(&text, token) == 0;
+	rest = buf_slice(&text);
+	ok = ok && slice_cut(&rest, ':', &version) && slice_cut(&rest, '/', &ns) &&
+	     slice_u64(version, UINT64_MAX, &p->version) && rest.n &&
+	     ns.n < sizeof(p->ns) && rest.n < sizeof(p->name);
+	if (ok) {
+		snprintf(p->ns, sizeof(p->ns), "%.*s", SLICE_FMT(ns));
+		snprintf(p->name, sizeof(p->name), "%.*s", SLICE_FMT(rest));
+		p->goes_on = true;
+	}
+	buf_fini(&text);
+	return ok;
+}
+
+static void write_token(struct json *list, uint64_t version, const struct object *last)
+{
+	struct buf text = BUF_INIT, token = BUF_INIT;
+
+	buf_printf(
+		&text, "%llu:%s/%s", (unsigned long long)version, last->ns, last->name);
+	buf_base64(&token, buf_slice(&text));
+	json_set(json_get(list, "metadata"), "continue",
+		json_string_n(buf_slice(&token)));
+	buf_fini(&text);
+	buf_fini(&token);
+}
+
+/* False when answered. */
+static bool read_page(const struct rest *r, struct rest_call *c, struct page *p)
+{
+	const char *limit = rest_param(c, "limit");
+	const char *token = rest_param(c, "continue");
+	const char *version = rest_param(c, "resourceVersion");
+	const char *bad = NULL;
+
+	*p = (struct page){.version = store_version(r->env.store)};
+	if (limit && *limit && !slice_u64(slice_of(limit), INT64_MAX, &p->limit))
+		bad = "limit: not a number";
+	else if (token && *token && version && *version && strcmp(version, "0") != 0)
+		bad = "resourceVersion: not allowed together with continue";
+	else if (token && *token && !read_token(slice_of(token), p))
+		bad = "continue: not a token of this server";
+	if (bad)
+		rest_refuse(c, status_new(400, "BadRequest", "%s", bad));
+	return !bad;
+}
+
+/* The place of the first one of the page. */
+static size_t find_start(const struct store_list *all, const struct page *p)
+{
+	size_t i = 0;
+
+	while (p->goes_on && i < all->n) {
+		int d = strcmp(all->v[i]->ns, p->ns);
+
+		if (d > 0 || (d == 0 && strcmp(all->v[i]->name, p->name) > 0))
+			break;
+		i++;
+	}
+	return i;
+}
+
+static void add_item(const struct rest *r, struct rest_call *c, struct json *list,
+	const struct json *obj)
+{
+	if (c->table)
+		table_add(list, c->kind, rest_crd(r, c->kind), obj,
+			store_now(r->env.store), c->include);
+	else
+		json_push(json_get(list, "items"), rest_view(c, obj));
+}
+
+/* How many are left is known only where nothing selects among them. */
+static void add_items(const struct rest *r, struct rest_call *c, const struct page *p,
+	const struct store_list *all, struct json *list)
+{
+	const struct object *last = NULL;
+	uint64_t n = 0;
+
+	for (size_t i = find_start(all, p); i < all->n; i++) {
+		if (!rest_selects(c, all->v[i]->json))
+			continue;
+		if (p->limit && n == p->limit) {
+			write_token(list, p->version, last);
+			if (!c->labels && !c->fields)
+				json_set_int(json_get(list, "metadata"),
+					"remainingItemCount", (int64_t)(all->n - i));
+			return;
+		}
+		add_item(r, c, list, all->v[i]->json);
+		last = all->v[i];
+		n++;
+	}
+}
+
 void rest_list(const struct rest *r, struct rest_call *c)
 {
-	const struct json *crd = rest_crd(r, c->kind);
 	struct store_list all;
 	struct json *list;
+	struct page p;
 
-	if (!rest_selectors(c))
+	if (!rest_selectors(c) || !read_page(r, c, &p))
 		return;
-	list = c->table ? table_new(c->kind, crd, true) : new_list(c);
-	set_version(list, store_version(r->env.store));
-	store_list(r->env.store, c->kind->res, namespace_of(c), &all);
-	for (size_t i = 0; i < all.n; i++) {
-		const struct json *obj = all.v[i]->json;
-
-		if (!rest_selects(c, obj))
-			continue;
-		if (c->table)
-			table_add(list, c->kind, crd, obj, store_now(r->env.store),
-				c->include);
-		else
-			json_push(json_get(list, "items"), rest_view(c, obj));
+	if (!store_list_at(
+		    r->env.store, c->kind->res, namespace_of(c), p.version, &all)) {
+		rest_refuse(c, status_new(410, "Expired",
+				       "the list that this continues is too old: "
+				       "list again from its beginning"));
+		return;
 	}
+	list = c->table ? table_new(c->kind, rest_crd(r, c->kind), true) : new_list(c);
+	set_version(list, p.version);
+	add_items(r, c, &p, &all, list);
 	store_list_end(&all);
 	rest_answer(c, 200, list);
 }

@@ -62,6 +62,9 @@ struct store_list {
 /* `ns` NULL: of all namespaces. */
 void store_list(
 	const struct store *s, const char *res, const char *ns, struct store_list *out);
+/* As it was at `version`.  False when changes since then may have left the window. */
+bool store_list_at(const struct store *s, const char *res, const char *ns,
+	uint64_t version, struct store_list *out);
 void store_list_end(struct store_list *list);
 /* Calls fn for every resource that has or had objects. */
 void store_each_resource(

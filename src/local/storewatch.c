@@ -120,3 +120,36 @@ enum store_next store_watch_next(struct store_watch *w, struct store_event *ev)
 	w->awake = false;
 	return STORE_NO_MORE;
 }
+
+/* ---- the past ---- */
+
+static void undo(struct bucket *b, const struct store_event *ev)
+{
+	if (ev->old)
+		bucket_put(b, object_ref(ev->old));
+	else
+		bucket_drop(b, ev->now->ns, ev->now->name);
+}
+
+bool store_list_at(const struct store *s, const char *res, const char *ns,
+	uint64_t version, struct store_list *out)
+{
+	size_t from = find_after(s, version);
+	struct bucket past = {0};
+
+	*out = (struct store_list){0};
+	if (!store_has_since(s, version))
+		return false;
+	store_list(s, res, ns, out);
+	past.v = out->v;
+	past.n = past.cap = out->n;
+	for (size_t i = s->count; i > from; i--) {
+		const struct store_event *ev = event_at(s, i - 1);
+
+		if (strcmp(ev->res, res) == 0 && (!ns || strcmp(ev->now->ns, ns) == 0))
+			undo(&past, ev);
+	}
+	out->v = past.v;
+	out->n = past.n;
+	return true;
+}

@@ -515,3 +515,72 @@ TEST(selectors_that_are_malformed_are_refused)
 		json_free(j);
 	}
 }
+
+static void make_maps(struct server *s, int n)
+{
+	char name[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "m%d", i);
+		store_create(s->rest.env.store, "configmaps",
+			meta_new("v1", "ConfigMap", "default", name), NULL, NULL);
+	}
+}
+
+#define MAPS "/api/v1/namespaces/default/configmaps"
+
+static int next_page(struct server *s, const char *more)
+{
+	char target[400];
+
+	snprintf(target, sizeof(target), MAPS "?limit=2&continue=%s%s",
+		text(s, "metadata.continue"), more);
+	return ask(s, "GET", target, "", NULL);
+}
+
+TEST(pages_of_a_list_are_of_one_version)
+{
+	struct store_delete now = {.grace = 0};
+	struct server s;
+	char version[32];
+
+	init(&s);
+	make_maps(&s, 5);
+	EQ_INT(ask(&s, "GET", MAPS "?limit=2", "", NULL), 200);
+	EQ_INT(json_count(json_get(s.body, "items")), 2);
+	EQ_INT(json_int_at(s.body, "metadata.remainingItemCount", 0), 3);
+	snprintf(version, sizeof(version), "%s", text(&s, "metadata.resourceVersion"));
+	store_delete(s.rest.env.store, "configmaps", "default", "m3", &now, NULL, NULL);
+	store_create(s.rest.env.store, "configmaps",
+		meta_new("v1", "ConfigMap", "default", "m9"), NULL, NULL);
+	EQ_INT(next_page(&s, ""), 200);
+	EQ_STR(text(&s, "items.1.metadata.name"), "m3");
+	EQ_STR(text(&s, "metadata.resourceVersion"), version);
+	EQ_INT(next_page(&s, ""), 200);
+	EQ_INT(json_count(json_get(s.body, "items")), 1);
+	EQ_STR(text(&s, "items.0.metadata.name"), "m4");
+	EQ_STR(text(&s, "metadata.continue"), "");
+	fini(&s);
+}
+
+TEST(a_list_goes_on_only_with_a_token_that_holds)
+{
+	struct server s;
+
+	init(&s);
+	make_maps(&s, 5);
+	ask(&s, "GET", MAPS "?limit=2", "", NULL);
+	EQ_INT(next_page(&s, "&resourceVersion=1"), 400);
+	EQ_INT(ask(&s, "GET", MAPS "?continue=zzz", "", NULL), 400);
+	EQ_INT(ask(&s, "GET", MAPS "?limit=x", "", NULL), 400);
+	ask(&s, "GET", MAPS "?limit=2&labelSelector=a!=b", "", NULL);
+	OK(*text(&s, "metadata.continue"));
+	OK(!json_path(s.body, "metadata.remainingItemCount"));
+	for (int i = 0; i < 2001; i++)
+		store_tell(s.rest.env.store, "test",
+			store_get(s.rest.env.store, "configmaps", "default", "m1"),
+			"Normal", "Counted", "again");
+	EQ_INT(next_page(&s, ""), 410);
+	EQ_STR(text(&s, "reason"), "Expired");
+	fini(&s);
+}

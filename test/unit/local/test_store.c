@@ -321,3 +321,35 @@ TEST(the_same_event_is_counted_up)
 	store_list_end(&all);
 	store_free(s);
 }
+
+TEST(a_list_of_the_past_is_as_it_was)
+{
+	struct store *s = memory(4);
+	struct store_delete now = {.grace = 0};
+	struct store_list l;
+	uint64_t then;
+
+	create(s, POD("a", ""));
+	create(s, POD("b", ""));
+	then = store_version(s);
+	OK(store_delete(s, "pods", "default", "a", &now, NULL, NULL) == STORE_OK);
+	OK(store_update(s, "pods", parse(POD("b", ",\"labels\":{\"x\":\"y\"}")),
+		   STORE_WHOLE, NULL, NULL) == STORE_OK);
+	create(s, POD("c", ""));
+	OK(store_list_at(s, "pods", NULL, then, &l));
+	EQ_INT(l.n, 2);
+	EQ_STR(l.v[0]->name, "a");
+	OK(!json_path(l.v[1]->json, "metadata.labels"));
+	store_list_end(&l);
+	OK(store_list_at(s, "pods", "default", store_version(s), &l));
+	EQ_INT(l.n, 2);
+	EQ_STR(l.v[1]->name, "c");
+	store_list_end(&l);
+	OK(store_list_at(s, "pods", "other", then, &l));
+	EQ_INT(l.n, 0);
+	store_list_end(&l);
+	create(s, POD("d", ""));
+	create(s, POD("e", ""));
+	OK(!store_list_at(s, "pods", NULL, then, &l));
+	store_free(s);
+}
