@@ -82,6 +82,10 @@ struct container {
 	struct log_pipe logs[2];
 	int log_fd;
 	off_t log_size;
+	struct watch in;  /* to its standard input; fd -1: none */
+	struct buf input; /* what waits to be written there */
+	bool in_ends;     /* close it after that */
+	struct list attached;
 	struct timer stop; /* preStop has had its time, then: kill */
 	struct watch hook;
 	pid_t hook_pid;
@@ -147,9 +151,17 @@ int container_exec(struct container *c, char **argv, int in, int out, int err,
 	pid_t *pid, struct err *e);
 
 /* podlog.c */
-void container_log_open(struct container *c, int fds[2]); /* write ends */
+void container_log_open(struct container *c, int out, int err); /* takes; -1: none */
 void container_log_close(struct container *c);
 void container_log_path(const struct container *c, int restart, char *out, size_t size);
+
+/* podattach.c */
+/* What it wrote, for those who are attached. */
+void container_show(struct container *c, bool is_err, struct slice bytes);
+void container_take_in(struct container *c, int fd); /* takes; -1: none */
+void container_feed(struct container *c);
+void container_close_in(struct container *c);
+void container_detach(struct container *c); /* it has ended */
 
 /* podprobe.c */
 void probes_start(struct container *c);

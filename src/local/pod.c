@@ -84,7 +84,8 @@ static void add_container(struct pod *p, const struct json *spec, bool init)
 	c->spec = spec;
 	c->name = json_text_or(spec, "name", "");
 	c->kind = !init ? CONTAINER_APP : always ? CONTAINER_SIDECAR : CONTAINER_INIT;
-	c->exit.fd = c->hook.fd = c->log_fd = -1;
+	c->exit.fd = c->hook.fd = c->log_fd = c->in.fd = -1;
+	list_init(&c->attached);
 	c->logs[0].watch.fd = c->logs[1].watch.fd = -1;
 	c->restarts = (int)restarts_before(p->obj->json, c->name);
 	snprintf(c->reason, sizeof(c->reason), "%s",

@@ -4,14 +4,12 @@
  * (v5.channel.k8s.io, v4 too): the first byte of each message is the channel.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "local/podfds.h"
 #include "local/podioint.h"
-#include "local/ws.h"
 
 #define INPUT_MAX ((size_t)1 << 20)
 
@@ -167,17 +165,6 @@ static void on_input_room(struct watch *w, int what)
 	feed(container_of(w, struct exec_call, in));
 }
 
-static void resize(struct exec_call *x, struct slice text)
-{
-	struct json *j = json_parse(text, NULL);
-	struct winsize size = {.ws_row = (unsigned short)json_int_at(j, "Height", 24),
-		.ws_col = (unsigned short)json_int_at(j, "Width", 80)};
-
-	if (x->tty && x->in.fd >= 0)
-		(void)ioctl(x->in.fd, TIOCSWINSZ, &size);
-	json_free(j);
-}
-
 static void on_message(void *arg, struct slice m)
 {
 	struct exec_call *x = arg;
@@ -193,7 +180,8 @@ static void on_message(void *arg, struct slice m)
 		feed(x);
 		break;
 	case WS_RESIZE:
-		resize(x, rest);
+		if (x->tty && x->in.fd >= 0)
+			podfds_resize(x->in.fd, rest);
 		break;
 	case WS_HALF:
 		x->in_ends = rest.n && rest.p[0] == WS_STDIN;
@@ -230,46 +218,6 @@ static const struct wsconn_user exec_user = {
 
 /* ---- the beginning ---- */
 
-struct exec_fds {
-	int in[2], out[2], err[2]; /* [0] is read from, [1] written to; -1: none */
-};
-
-static int open_terminal(struct exec_fds *f)
-{
-	char name[64];
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
-
-	if (master < 0 || grantpt(master) || unlockpt(master) ||
-		ptsname_r(master, name, sizeof(name)))
-		return -1;
-	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	f->in[0] = f->out[1] = f->err[1] = slave;
-	f->in[1] = master;
-	f->out[0] = fcntl(master, F_DUPFD_CLOEXEC, 3);
-	return slave < 0 ? -1 : 0;
-}
-
-static int open_fds(struct exec_fds *f, const struct podio_target *t)
-{
-	*f = (struct exec_fds){{-1, -1}, {-1, -1}, {-1, -1}};
-	if (t->tty)
-		return open_terminal(f);
-	return (t->in && pipe2(f->in, O_CLOEXEC)) || pipe2(f->out, O_CLOEXEC) ||
-			       pipe2(f->err, O_CLOEXEC)
-		       ? -1
-		       : 0;
-}
-
-static void close_child_side(struct exec_fds *f, bool tty)
-{
-	if (f->in[0] >= 0)
-		close(f->in[0]);
-	if (!tty && f->out[1] >= 0)
-		close(f->out[1]);
-	if (!tty && f->err[1] >= 0)
-		close(f->err[1]);
-}
-
 static void watch_out(
 	struct exec_call *x, struct exec_out *o, int fd, enum ws_channel ch)
 {
@@ -278,19 +226,17 @@ static void watch_out(
 	o->watch.fd = -1;
 	if (fd < 0)
 		return;
-	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	watch_init(&o->watch, x->node->loop, fd, on_output);
 	(void)watch_set(&o->watch, WATCH_IN);
 }
 
-static void take_fds(struct exec_call *x, const struct exec_fds *f)
+static void take_fds(struct exec_call *x, const struct podfds *f)
 {
 	watch_out(x, &x->out, f->out[0], WS_STDOUT);
 	watch_out(x, &x->err, f->err[0], WS_STDERR);
 	x->in.fd = -1;
 	if (f->in[1] < 0)
 		return;
-	(void)fcntl(f->in[1], F_SETFL, O_NONBLOCK);
 	watch_init(&x->in, x->node->loop, f->in[1], on_input_room);
 }
 
@@ -323,7 +269,7 @@ void podio_exec(void *arg, struct call *call, const struct podio_target *t)
 	struct local_node *n = arg;
 	struct container *c = podio_find(n, t);
 	struct exec_call *x;
-	struct exec_fds f;
+	struct podfds f;
 	struct err e = {0};
 	int pidfd = -1;
 
@@ -337,12 +283,10 @@ void podio_exec(void *arg, struct call *call, const struct podio_target *t)
 	x->tty = t->tty;
 	x->exit.fd = -1;
 	later_init(&x->over, exec_free);
-	if (open_fds(&f, t))
-		err_sys(&e, "open pipes");
-	else
+	if (podfds_open(&f, t->in, t->tty, &e) == 0)
 		pidfd = container_exec(c, (char **)t->command, f.in[0], f.out[1],
 			f.err[1], &x->pid, &e);
-	close_child_side(&f, t->tty);
+	podfds_close_its(&f);
 	take_fds(x, &f);
 	if (wsconn_accept(&x->ws, call, podio_protocols, PODIO_MESSAGE_MAX, &exec_user,
 		    x) >= 0) {

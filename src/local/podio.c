@@ -226,5 +226,6 @@ void local_node_podio(struct local_node *n, struct podio *out)
 	*out = (struct podio){.arg = n,
 		.logs = podio_logs,
 		.exec = podio_exec,
+		.attach = podio_attach,
 		.forward = podio_forward};
 }

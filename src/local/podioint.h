@@ -2,7 +2,7 @@
 #ifndef LOCAL_PODIOINT_H
 #define LOCAL_PODIOINT_H
 
-/* The kubelet's answers to logs, exec and port-forward. */
+/* The kubelet's answers to logs, exec, attach and port-forward. */
 #include "local/nodeint.h"
 #include "local/podio.h"
 #include "local/wsconn.h"
@@ -17,6 +17,7 @@ struct pod *podio_pod(struct local_node *n, const struct podio_target *t);
 struct container *podio_find(struct local_node *n, const struct podio_target *t);
 
 void podio_exec(void *arg, struct call *c, const struct podio_target *t);
+void podio_attach(void *arg, struct call *c, const struct podio_target *t);
 void podio_forward(void *arg, struct call *c, const struct podio_target *t);
 
 #endif

@@ -100,6 +100,7 @@ static bool read_some(struct log_pipe *p)
 
 	if (n <= 0)
 		return false;
+	container_show(p->of, p == &p->of->logs[1], slice_bytes(room, (size_t)n));
 	buf_added(&p->line, (size_t)n);
 	put_lines(p);
 	return true;
@@ -115,21 +116,20 @@ static void on_text(struct watch *w, int what)
 		close_pipe(p);
 }
 
-void container_log_open(struct container *c, int fds[2])
+void container_log_open(struct container *c, int out, int err)
 {
+	const int fds[2] = {out, err};
+
 	open_file(c);
 	for (int i = 0; i < 2; i++) {
 		struct log_pipe *p = &c->logs[i];
-		int pair[2];
 
 		p->of = c;
 		p->stream = i ? "stderr" : "stdout";
-		fds[i] = -1;
-		if (pipe2(pair, O_CLOEXEC))
+		p->watch.fd = -1;
+		if (fds[i] < 0)
 			continue;
-		(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-		fds[i] = pair[1];
-		watch_init(&p->watch, c->pod->node->loop, pair[0], on_text);
+		watch_init(&p->watch, c->pod->node->loop, fds[i], on_text);
 		(void)watch_set(&p->watch, WATCH_IN);
 	}
 }

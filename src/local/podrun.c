@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "local/nodeint.h"
+#include "local/podfds.h"
 
 #define BACKOFF_FIRST (10 * NS_PER_S)
 #define BACKOFF_MAX   (300 * NS_PER_S)
@@ -379,6 +380,7 @@ static void on_exit_ready(struct watch *w, int what)
 		timer_clear(&c->stop);
 	probes_stop(c);
 	container_log_close(c);
+	container_detach(c);
 	c->started = c->ready = c->stopping = false;
 	note_end(c, code, WIFSIGNALED(status) ? WTERMSIG(status) : 0, NULL);
 	back_off(c);
@@ -493,11 +495,33 @@ static void is_running(struct container *c, int pidfd)
 	probes_start(c);
 }
 
+/* With its streams: what it writes goes to the log, what is attached to its input. */
+static int start_box(struct container *c, struct box_parts *b, struct err *e)
+{
+	bool tty = json_bool_at(c->spec, "tty", false);
+	struct podfds f;
+	int pidfd;
+
+	if (podfds_open(&f, json_bool_at(c->spec, "stdin", false), tty, e)) {
+		podfds_close_its(&f);
+		podfds_close_ours(&f);
+		return -1;
+	}
+	b->box.in = f.in[0];
+	b->box.out = f.out[1];
+	b->box.err = f.err[1];
+	container_log_open(c, f.out[0], f.err[0]);
+	container_take_in(c, f.in[1]);
+	pidfd = box_start(&b->box, &c->pid, e);
+	podfds_close_its(&f);
+	return pidfd;
+}
+
 void container_start(struct container *c)
 {
 	struct box_parts b;
 	struct err e = {0};
-	int fds[2] = {-1, -1}, pidfd = -1;
+	int pidfd;
 
 	if (!find_image(c))
 		return;
@@ -513,12 +537,7 @@ void container_start(struct container *c)
 		fail_start(c, "CreateContainerConfigError", &e);
 		return;
 	}
-	container_log_open(c, fds);
-	b.box.out = fds[0];
-	b.box.err = fds[1];
-	pidfd = box_start(&b.box, &c->pid, &e);
-	close(fds[0]);
-	close(fds[1]);
+	pidfd = start_box(c, &b, &e);
 	box_fini(&b);
 	if (pidfd >= 0) {
 		is_running(c, pidfd);
@@ -526,6 +545,7 @@ void container_start(struct container *c)
 		return;
 	}
 	container_log_close(c);
+	container_detach(c);
 	c->began = clock_wall();
 	note_end(c, 128, 0, "StartError");
 	json_set_text(c->ended, "message", e.msg);
@@ -602,6 +622,7 @@ void container_fini(struct container *c)
 	close_watch(&c->exit);
 	end_hook(c);
 	container_log_close(c);
+	container_detach(c);
 	if (c->stop.loop)
 		timer_clear(&c->stop);
 	json_free(c->last);

@@ -137,6 +137,8 @@ static void child(const struct box *b, int say)
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
+	if (b->in >= 0 && isatty(b->in))
+		(void)ioctl_tty(b->in);
 	if (b->cgroup >= 0)
 		(void)!write(b->cgroup, "0", 1);
 	if (ns_join(&b->ns, &e) || box_root(b, &e)) {
