@@ -235,6 +235,7 @@ struct local_node *local_node_start(struct loop *l, struct store *s,
 	sweep_machine();
 	if (configure(n, cfg, e) || node_net_up(n, e))
 		goto stop_node;
+	node_limits_up(n);
 	n->services = services_start(n, e);
 	n->dns = n->services ? cluster_dns_start(n, e) : NULL;
 	if (!n->dns || put_node(n, e))
@@ -288,6 +289,7 @@ static void sweep_machine(void)
 	(void)link_delete(LOCAL_NODE_LINK, NULL);
 	(void)nft_remove(NFT_IP4, LOCAL_NODE_TABLE, NULL);
 	tree_remove(LOCAL_NODE_SHM);
+	node_limits_sweep();
 }
 
 void local_node_sweep(const char *dir)

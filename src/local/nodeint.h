@@ -31,6 +31,7 @@ struct local_node {
 	struct later changed;
 	struct timer refresh; /* of volumes */
 	int claim;            /* fd: this is the machine's node */
+	char cgroup[320];     /* path of its tree; "": it has none */
 	struct services *services;
 	struct cluster_dns *dns;
 };
@@ -126,6 +127,16 @@ struct podvol pod_volumes(struct pod *p);
 int pod_net_up(struct pod *p, struct err *e);
 void pod_net_down(struct pod *p);
 int node_net_up(struct local_node *n, struct err *e);
+
+/* podlimit.c */
+void node_limits_up(struct local_node *n);
+void node_limits_sweep(void);
+void pod_limits_down(struct pod *p);
+/* Makes the container's group with its limits; a fd for box.cgroup, or -1 (and those
+ * who set limits are told). */
+int container_limit(struct container *c);
+int container_group(const struct container *c); /* the same of one that runs */
+bool container_was_full(const struct container *c);
 
 /* podrun.c */
 void container_start(struct container *c);

@@ -136,6 +136,7 @@ static void clean_up(struct pod *p)
 	char shm[256];
 
 	pod_net_down(p);
+	pod_limits_down(p);
 	ns_close(&p->ns);
 	snprintf(shm, sizeof(shm), LOCAL_NODE_SHM "/%s", p->uid);
 	tree_remove(shm);

@@ -180,23 +180,28 @@ static int64_t whole_machine(const char *resource)
 	return 0;
 }
 
+int64_t resource_milli(const struct json *container, const char *kind, const char *name)
+{
+	const struct json *set =
+		json_get(json_get(json_get(container, "resources"), kind), name);
+
+	if (json_text(set))
+		return quantity_milli(json_text(set));
+	return json_kind(set) == JSON_INT ? json_int(set, 0) * 1000 : -1;
+}
+
 int resource_value(const struct json *container, const struct json *ref,
 	struct buf *out, struct err *e)
 {
 	const char *resource = json_text_or(ref, "resource", "");
 	const char *dot = strchr(resource, '.');
-	const struct json *set;
 	char text[32], kind[16];
-	int64_t n = -1, divisor = 1000;
+	int64_t n, divisor = 1000;
 
 	if (!dot)
 		return err_set(e, ERR_SYNTAX, "resourceFieldRef \"%s\"", resource);
 	snprintf(kind, sizeof(kind), "%.*s", (int)(dot - resource), resource);
-	set = json_get(json_get(json_get(container, "resources"), kind), dot + 1);
-	if (json_text(set))
-		n = quantity_milli(json_text(set));
-	else if (json_kind(set) == JSON_INT)
-		n = json_int(set, 0) * 1000;
+	n = resource_milli(container, kind, dot + 1);
 	if (n < 0)
 		n = whole_machine(resource);
 	if (json_text_at(ref, "divisor"))

@@ -38,5 +38,8 @@ int resource_value(const struct json *container, const struct json *ref,
 	struct buf *out, struct err *e);
 /* "100m", "1.5", "64Mi" in thousandths; -1: malformed. */
 int64_t quantity_milli(const char *text);
+/* The same of a container's resources: "limits", "memory".  -1: not set. */
+int64_t resource_milli(
+	const struct json *container, const char *kind, const char *name);
 
 #endif

@@ -241,6 +241,8 @@ void box_fini(struct box_parts *b)
 		free(b->paths[i]);
 	free(b->paths);
 	free(b->mounts);
+	if (b->box.cgroup >= 0)
+		close(b->box.cgroup);
 }
 
 /* The container runs this very program. */
@@ -280,6 +282,7 @@ int container_exec(struct container *c, char **argv, int in, int out, int err,
 		b.box.in = in;
 		b.box.out = out;
 		b.box.err = err;
+		b.box.cgroup = container_group(c);
 		pidfd = box_enter(c->exit.fd, &b.box, pid, e);
 	}
 	words_fini(&own);
@@ -382,7 +385,8 @@ static void on_exit_ready(struct watch *w, int what)
 	container_log_close(c);
 	container_detach(c);
 	c->started = c->ready = c->stopping = false;
-	note_end(c, code, WIFSIGNALED(status) ? WTERMSIG(status) : 0, NULL);
+	note_end(c, code, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+		code && container_was_full(c) ? "OOMKilled" : NULL);
 	back_off(c);
 	log_info("node", "container ended", LS("pod", c->pod->key), LS("name", c->name),
 		LI("code", code));
@@ -510,6 +514,7 @@ static int start_box(struct container *c, struct box_parts *b, struct err *e)
 	b->box.in = f.in[0];
 	b->box.out = f.out[1];
 	b->box.err = f.err[1];
+	b->box.cgroup = container_limit(c);
 	container_log_open(c, f.out[0], f.err[0]);
 	container_take_in(c, f.in[1]);
 	pidfd = box_start(&b->box, &c->pid, e);

@@ -224,6 +224,8 @@ static void enter(int into, const struct box *b, int say)
 		child_fail(say, "fork");
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (b->cgroup >= 0)
+			(void)!write(b->cgroup, "0", 1);
 		if (b->in >= 0 && isatty(b->in)) {
 			setsid();
 			(void)ioctl_tty(b->in);

@@ -49,7 +49,8 @@ uint64_t box_cap(const char *name);
 int box_start(const struct box *b, pid_t *pid, struct err *e);
 
 /* A further process beside one that runs (of pidfd): argv, envp, uid, gid, caps, in,
- * out, err of `b` count.  Returns a pidfd of a helper that ends as the process does. */
+ * out, err, cgroup of `b` count.  Returns a pidfd of a helper that ends as the process
+ * does. */
 int box_enter(int pidfd, const struct box *b, pid_t *pid, struct err *e);
 
 /* After the pidfd became readable: what waitpid() says.  Closes nothing. */
