@@ -145,6 +145,8 @@ void container_kill(struct container *c);
 void container_fini(struct container *c);
 /* No postStart is going on: what comes after it may start. */
 bool container_is_settled(const struct container *c);
+
+/* podbox.c */
 /* Fills what a process of the container needs; free with box_fini(). */
 struct box_parts {
 	struct words argv, env;
