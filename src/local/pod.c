@@ -263,10 +263,11 @@ static void stop_running(struct pod *p, uint64_t grace)
 
 static void delete_pod(struct pod *p)
 {
-	struct store_delete how = {.grace = 0, .uid = p->uid};
+	char ns[260], name[260], uid[sizeof(p->uid)];
+	struct store_delete how = {.grace = 0, .uid = uid};
 	struct local_node *n = p->node;
-	char ns[260], name[260];
 
+	snprintf(uid, sizeof(uid), "%s", p->uid);
 	snprintf(ns, sizeof(ns), "%s", p->obj->ns);
 	snprintf(name, sizeof(name), "%s", p->obj->name);
 	pod_free(p);
