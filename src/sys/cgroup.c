@@ -103,16 +103,24 @@ static bool put_cpu(const char *path, int64_t milli)
 	return put(path, "cpu.max", text);
 }
 
+static int cannot(const char *what, struct err *e)
+{
+	if (errno == ENOENT)
+		return err_set(e, ERR_MISSING,
+			"the %s controller is not to be had here", what);
+	return err_sys(e, "limit %s", what);
+}
+
 int cgroup_limit(const char *path, const struct cgroup_limits *l, struct err *e)
 {
 	int rc = 0;
 
 	if (l->pids && !put_number(path, "pids.max", l->pids))
-		rc = err_sys(e, "limit processes");
+		rc = cannot("pids", e);
 	if (l->cpu_milli && !put_cpu(path, l->cpu_milli))
-		rc = err_sys(e, "limit cpu");
+		rc = cannot("cpu", e);
 	if (l->memory && !put_number(path, "memory.max", l->memory))
-		rc = err_sys(e, "limit memory");
+		rc = cannot("memory", e);
 	if (l->memory) /* all of it ends, not one process: old kernels do not know */
 		(void)put(path, "memory.oom.group", "1");
 	return rc;

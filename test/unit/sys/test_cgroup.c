@@ -91,7 +91,7 @@ TEST(a_limit_that_cannot_hold_says_which)
 
 	OK(mkdtemp(dir));
 	OK(cgroup_limit(dir, &l, &e) < 0);
-	OK(strstr(e.msg, "limit memory"));
+	OK(strstr(e.msg, "memory controller"));
 	l.memory = 0;
 	OK(cgroup_limit(dir, &l, &e) == 0);
 	OK(!cgroup_was_full(dir));
