@@ -171,7 +171,7 @@ static struct pair *pair_with(struct forward *f, uint32_t stream)
 
 	list_each(p, &f->tunnels, node)
 	{
-		if (p->data == stream || p->error == stream)
+		if (stream && (p->data == stream || p->error == stream))
 			return p;
 	}
 	return NULL;
@@ -409,13 +409,12 @@ void podio_forward(void *arg, struct call *call, const struct podio_target *t)
 		return;
 	}
 	f = forward_new(p);
-	if (!f) {
-		call_text(call, 500, "no memory for a session\n");
+	if (f && wsconn_accept(&f->ws, call, protocols, PODIO_MESSAGE_MAX, &client_user,
+			 f) >= 0)
 		return;
-	}
-	if (wsconn_accept(
-		    &f->ws, call, protocols, PODIO_MESSAGE_MAX, &client_user, f) >= 0)
-		return;
-	forward_free(f);
-	call_text(call, 400, "port-forward needs a WebSocket with %s\n", protocols[0]);
+	if (f)
+		forward_free(f);
+	if (!podio_ports(call, p, t))
+		call_text(call, 400, "port-forward needs a WebSocket with %s\n",
+			protocols[0]);
 }

@@ -18,6 +18,8 @@ struct container *podio_find(struct local_node *n, const struct podio_target *t)
 
 void podio_exec(void *arg, struct call *c, const struct podio_target *t);
 void podio_attach(void *arg, struct call *c, const struct podio_target *t);
+/* port-forward to the ports of the query; false: not asked for so, nothing answered. */
+bool podio_ports(struct call *c, const struct pod *p, const struct podio_target *t);
 void podio_forward(void *arg, struct call *c, const struct podio_target *t);
 
 #endif
