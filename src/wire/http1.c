@@ -11,6 +11,9 @@ _Static_assert(sizeof(llhttp_t) <= sizeof(((struct http1 *)0)->parser),
 	"room for llhttp's state");
 
 #define FRAMING_MAX 4096 /* chunk sizes and extensions between two pieces of data */
+#define CULPRIT_MAX 64   /* of a name, in a message */
+
+static const char too_many[] = "too many fields";
 
 enum http1_at {
 	AT_START,    /* before a head */
@@ -27,6 +30,7 @@ enum http1_at {
 struct fill {
 	llhttp_t *parser;
 	struct http1_head *head;
+	struct slice culprit;
 	bool too_many, broken;
 	bool in_value; /* the last callback was a value's */
 };
@@ -58,6 +62,34 @@ static enum http1_got bad(struct http1 *h, int status, const char *why)
 	h->status = (uint16_t)status;
 	h->why = why;
 	return HTTP1_BAD;
+}
+
+/* The longest line's name: what to look at when a section is too large. */
+static struct slice longest_line(struct slice rest)
+{
+	struct slice line, longest = SLICE(""), name;
+
+	while (slice_cut(&rest, '\n', &line))
+		if (line.n > longest.n)
+			longest = line;
+	slice_cut(&longest, ':', &name);
+	return http1_is_token(name) ? name : SLICE("");
+}
+
+void http1_explain(const struct http1 *h, const struct http1_out *out, struct err *e)
+{
+	struct slice name = out->culprit;
+	enum errc code = h->status == 431 ? ERR_LIMIT : ERR_SYNTAX;
+
+	if (h->why == too_many)
+		err_set(e, code, "%s (the limit is %d)", h->why, HTTP1_FIELDS_MAX);
+	else if (code == ERR_LIMIT)
+		err_set(e, code, "%s (the limit is %u bytes)", h->why, h->head_max);
+	else
+		err_set(e, code, "%s", h->why);
+	if (name.n)
+		err_wrap(e, "field \"%.*s\"",
+			(int)(name.n < CULPRIT_MAX ? name.n : CULPRIT_MAX), name.p);
 }
 
 bool http1_is_token(struct slice s)
@@ -102,6 +134,7 @@ static int on_name(llhttp_t *p, const char *at, size_t n)
 	f->in_value = false;
 	if (head->nfields == HTTP1_FIELDS_MAX) {
 		f->too_many = true;
+		f->culprit = slice_bytes(at, n);
 		return -1;
 	}
 	head->field[head->nfields].name = slice_bytes(at, n);
@@ -198,12 +231,21 @@ static struct slice field_value(const struct http1_head *head, const char *name,
 	return found;
 }
 
-static enum http1_got head_error(struct http1 *h, const struct fill *f, int e)
+static const char *reason_of(const llhttp_t *parser, int e)
+{
+	const char *reason = llhttp_get_error_reason(parser);
+
+	return reason && *reason ? reason : llhttp_errno_name(e);
+}
+
+static enum http1_got head_error(
+	struct http1 *h, const struct fill *f, int e, struct http1_out *out)
 {
 	int lengths;
 
+	out->culprit = f->culprit;
 	if (f->too_many)
-		return bad(h, 431, "too many fields");
+		return bad(h, 431, too_many);
 	if (f->broken)
 		return bad(h, 400, "a folded line");
 	switch (e) {
@@ -211,10 +253,11 @@ static enum http1_got head_error(struct http1 *h, const struct fill *f, int e)
 		return bad(h, 505, "not HTTP/1.0 or 1.1");
 	case HPE_INVALID_TRANSFER_ENCODING:
 		field_value(f->head, "content-length", &lengths);
-		return lengths ? bad(h, 400, "a length beside a transfer coding")
-			       : bad(h, 501, "an unknown transfer coding");
+		return bad(h, 400,
+			lengths ? "a length beside a transfer coding"
+				: "a transfer coding that does not end in chunked");
 	default:
-		return bad(h, 400, llhttp_errno_name(e));
+		return bad(h, 400, reason_of(f->parser, e));
 	}
 }
 
@@ -254,16 +297,22 @@ static int run_request(llhttp_t *parser, struct http1_head *head, struct slice t
 static enum http1_got check_coding(struct http1 *h, struct http1_head *head)
 {
 	int n;
-	struct slice coding = field_value(head, "transfer-encoding", &n);
+	struct slice coding = field_value(head, "transfer-encoding", &n), last = coding;
 
 	head->chunked = n > 0;
 	if (n == 0)
 		return HTTP1_HEAD;
 	if (head->minor == 0)
 		return bad(h, 400, "a transfer coding in HTTP/1.0");
-	if (n > 1 || !slice_ieq(coding, SLICE("chunked")))
-		return bad(h, 501, "a transfer coding other than chunked");
-	return HTTP1_HEAD;
+	if (n == 1 && slice_ieq(coding, SLICE("chunked")))
+		return HTTP1_HEAD;
+	/* RFC 9112, section 6.3: the last one decides whether it could be read at all
+	 */
+	while (slice_cut(&coding, ',', &last))
+		;
+	if (!slice_ieq(slice_trim(last), SLICE("chunked")))
+		return bad(h, 400, "a transfer coding that does not end in chunked");
+	return bad(h, 501, "a transfer coding other than chunked");
 }
 
 static bool is_bodiless(const struct http1 *h, int status)
@@ -309,8 +358,9 @@ static void choose_body(
 }
 
 static enum http1_got parse_head(
-	struct http1 *h, struct slice text, struct http1_head *head)
+	struct http1 *h, struct slice text, struct http1_out *out)
 {
+	struct http1_head *head = &out->head;
 	llhttp_t *parser = (llhttp_t *)h->parser;
 	struct fill f = {.parser = parser, .head = head};
 	enum http1_got got;
@@ -325,7 +375,7 @@ static enum http1_got parse_head(
 				     : (int)llhttp_execute(parser, text.p, text.n);
 	parser->data = NULL;
 	if (e != HPE_PAUSED)
-		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e);
+		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e, out);
 	if (parser->http_major != 1 || parser->http_minor > 1)
 		return bad(h, 505, "not HTTP/1.0 or 1.1");
 	head->minor = parser->http_minor;
@@ -341,6 +391,15 @@ static enum http1_got parse_head(
 	return got;
 }
 
+static enum http1_got too_large(
+	struct http1 *h, const char *why, struct slice text, struct http1_out *out)
+{
+	if (text.n > h->head_max)
+		text.n = h->head_max;
+	out->culprit = longest_line(text);
+	return bad(h, 431, why);
+}
+
 static enum http1_got next_head(
 	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
 {
@@ -354,13 +413,13 @@ static enum http1_got next_head(
 		return HTTP1_MORE;
 	len = section_end(h, p, n);
 	if (len < 0)
-		return bad(h, 400, "a bare CR, LF or NUL");
+		return bad(h, 400, "a bare CR, a bare LF or a NUL");
 	if ((size_t)len > h->head_max || (len == 0 && n >= h->head_max))
-		return bad(h, 431, "the head is too large");
+		return too_large(h, "the head is too large", slice_bytes(p, n), out);
 	if (len == 0)
 		return HTTP1_MORE;
 	out->used += (size_t)len;
-	return parse_head(h, slice_bytes(p, (size_t)len), &out->head);
+	return parse_head(h, slice_bytes(p, (size_t)len), out);
 }
 
 /* ---- bodies ---- */
@@ -427,12 +486,14 @@ static enum http1_got next_size(
 
 	h->framing += (uint32_t)(out->used - before);
 	if (e != HPE_OK && e != HPE_PAUSED)
-		return bad(h, 400, llhttp_errno_name(e));
+		return bad(h, 400, reason_of((llhttp_t *)h->parser, e));
 	if (h->framing > FRAMING_MAX)
 		return bad(h, 400, "a chunk's size is too long");
 	if (e == HPE_OK)
 		return HTTP1_MORE;
 	h->left = ((llhttp_t *)h->parser)->content_length;
+	if (h->left > INT64_MAX)
+		return bad(h, 400, "a chunk without measure");
 	h->at = h->left ? AT_CHUNK : AT_TRAILERS;
 	return HTTP1_HEAD; /* go on */
 }
@@ -448,13 +509,28 @@ static enum http1_got next_chunk(struct http1 *h, const uint8_t *p, size_t n,
 		return got;
 	e = run_chunked(h, p, piece.used, out);
 	if (e != HPE_OK && e != HPE_PAUSED)
-		return bad(h, 400, llhttp_errno_name(e));
+		return bad(h, 400, reason_of((llhttp_t *)h->parser, e));
 	out->data = piece.data;
 	h->left -= piece.used;
 	h->framing = 0;
 	if (h->left == 0)
 		h->at = AT_SIZE;
 	return HTTP1_DATA;
+}
+
+/* RFC 9110, section 6.5.1: what would have to be known before the body. */
+static bool speaks_of_framing(const struct http1_head *head, struct slice *which)
+{
+	static const struct slice names[] = {
+		{"content-length", 14}, {"transfer-encoding", 17}, {"host", 4}};
+
+	for (size_t i = 0; i < head->nfields; i++)
+		for (size_t k = 0; k < countof(names); k++)
+			if (slice_ieq(head->field[i].name, names[k])) {
+				*which = head->field[i].name;
+				return true;
+			}
+	return false;
 }
 
 static enum http1_got next_trailers(
@@ -466,9 +542,10 @@ static enum http1_got next_trailers(
 	int e = HPE_PAUSED;
 
 	if (len < 0)
-		return bad(h, 400, "a bare CR, LF or NUL");
+		return bad(h, 400, "a bare CR, a bare LF or a NUL");
 	if ((size_t)len > h->head_max || (len == 0 && n >= h->head_max))
-		return bad(h, 431, "the trailers are too large");
+		return too_large(
+			h, "the trailers are too large", slice_bytes(p, n), out);
 	if (len == 0)
 		return HTTP1_MORE;
 	out->head.nfields = 0;
@@ -481,7 +558,9 @@ static enum http1_got next_trailers(
 	}
 	parser->data = NULL;
 	if (e != HPE_PAUSED)
-		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e);
+		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e, out);
+	if (speaks_of_framing(&out->head, &out->culprit))
+		return bad(h, 400, "no field for trailers");
 	h->at = AT_START;
 	return HTTP1_END;
 }
@@ -511,6 +590,7 @@ enum http1_got http1_next(struct http1 *h, const uint8_t *p, size_t n, size_t da
 	struct http1_out *out)
 {
 	out->used = 0;
+	out->culprit = SLICE("");
 	switch ((enum http1_at)h->at) {
 	case AT_START:
 		return n ? next_head(h, p, n, out) : HTTP1_MORE;

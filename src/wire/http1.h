@@ -7,13 +7,14 @@
  *
  * Strict: bare CR or LF, NUL, folded lines, blanks before a colon, two Content-Length,
  * Content-Length beside Transfer-Encoding, codings other than "chunked", malformed
- * chunk sizes are HTTP1_BAD.  Any cut of the input gives the same events, but for where
- * HTTP1_DATA is cut.
+ * chunk sizes, trailers that speak of framing are HTTP1_BAD.  Any cut of the input
+ * gives the same events, but for where HTTP1_DATA is cut.
  *
  * A head is parsed when all of it is there: the caller keeps what was not consumed and
  * shows it again, longer.  So the parser owns no memory, and text is copied once, by
  * the caller.
  */
+#include "base/err.h"
 #include "base/slice.h"
 
 #define HTTP1_FIELDS_MAX 256
@@ -26,7 +27,7 @@ enum http1_got {
 	HTTP1_DATA, /* out->data: some of the body */
 	HTTP1_HELD, /* there is more body, but data_max is 0 */
 	HTTP1_END,  /* the message is complete; trailers are in out->head.field */
-	HTTP1_BAD,  /* h->status and h->why; nothing more can be read */
+	HTTP1_BAD,  /* h->status and http1_explain(); nothing more can be read */
 };
 
 struct http1_head {
@@ -49,6 +50,7 @@ struct http1_head {
 struct http1_out {
 	size_t used; /* bytes of the input consumed, in every case */
 	struct slice data;
+	struct slice culprit;   /* BAD: the field that is to blame, or "" */
 	struct http1_head head; /* valid after HEAD and END only */
 };
 
@@ -80,6 +82,9 @@ void http1_tunnel(struct http1 *h);
 /* The input ended: HTTP1_MORE between messages, HTTP1_END where a body may end so, or
  * HTTP1_BAD. */
 enum http1_got http1_eof(struct http1 *h);
+
+/* After HTTP1_BAD: what was wrong, with the limit and the field where there are. */
+void http1_explain(const struct http1 *h, const struct http1_out *out, struct err *e);
 
 /* Between messages. */
 bool http1_is_idle(const struct http1 *h);

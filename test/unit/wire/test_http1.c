@@ -180,13 +180,46 @@ TEST(shapes_that_smuggle_are_refused)
 		{"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nContent-Length: 9999999999999999999\r\n\r\n", 413},
-		{"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501},
-		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n", 501},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
 		 "chunked\r\n\r\n",
-			501},
+			400},
 		{"GET / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunkedx\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked;q=1\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n",
+			501},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+		 "identity\r\n\r\n",
+			400},
+		{"GET / HTTP/1.1\r\nTransfer-Encoding:\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nTransfer\xe2-Encoding: chunked\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nContent-Length: 3 3\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nContent-Length: 3;a\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nContent-Length : 3\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nContent-Length\t: 3\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nContent_Length\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\n\tA: b\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nA: b\x08\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nA: b\x1b[m\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nA(b): c\r\n\r\n", 400},
+		{"GET /\x01 HTTP/1.1\r\n\r\n", 400},
+		{"GET /\x7f HTTP/1.1\r\n\r\n", 400},
+		{"GET /\t HTTP/1.1\r\n\r\n", 400},
+		{"GET\t/ HTTP/1.1\r\n\r\n", 400},
+		{"GET / HTTP/1.1\rA: b\r\n\r\n", 400},
+		{"GET / http/1.1\r\n\r\n", 400},
+		{"GET / HTTP/11.1\r\n\r\n", 400},
+		{"GET / HTTP/1.01\r\n\r\n", 400},
+		{" GET / HTTP/1.1\r\n\r\n", 400},
+		{"G\x01T / HTTP/1.1\r\n\r\n", 400},
+		{"G:T / HTTP/1.1\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nTransfer-Encoding: \x0b"
 		 "chunked\r\n\r\n",
 			400},
@@ -231,6 +264,18 @@ TEST(shapes_that_smuggle_are_refused)
 		"0\r\nA: b\r\n c\r\n\r\n",
 		"0\r\nA: b\n\r\n",
 		"0\r\n\n",
+		"+1\r\nz\r\n",
+		"1_0\r\nz\r\n",
+		"1\t\r\nz\r\n",
+		"1\r\r\nz\r\n",
+		"1;a\rb\r\nz\r\n",
+		"1;a=\"b\nc\"\r\nz\r\n",
+		"1;a\x01\r\nz\r\n",
+		"10000000000000000\r\n",
+		"8000000000000000\r\n",
+		"0\r\nContent-Length: 3\r\n\r\n",
+		"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"0\r\nHost: b\r\n\r\n",
 	};
 
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -345,6 +390,43 @@ TEST(heads_have_limits)
 	run(&h, text, 100, SIZE_MAX, false);
 	OK(strstr(trace, "BAD 400"));
 	free(text);
+}
+
+/* What http1_explain() says of `text`. */
+static const char *explained(const char *text, size_t head_max)
+{
+	static struct err e;
+	struct http1_out out;
+	struct http1 h;
+	size_t n = strlen(text), at = 0;
+	enum http1_got got = HTTP1_HEAD;
+
+	http1_init(&h, HTTP1_REQUEST, head_max);
+	while (got == HTTP1_HEAD || got == HTTP1_DATA) {
+		got = http1_next(&h, (const uint8_t *)text + at, n - at, 99, &out);
+		at += out.used;
+	}
+	EQ_INT(got, HTTP1_BAD);
+	http1_explain(&h, &out, &e);
+	return e.msg;
+}
+
+TEST(what_is_too_large_is_named_with_its_limit)
+{
+	EQ_STR(explained("GET / HTTP/1.1\r\nA: b\r\nX-Long: 0123456789012345", 40),
+		"field \"X-Long\": the head is too large (the limit is 40 bytes)");
+	EQ_STR(explained("GET /0123456789012345678901234567890123456789", 40),
+		"the head is too large (the limit is 40 bytes)");
+	EQ_STR(explained(
+		       "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+		       "0\r\nA: b\r\nSum: 01234567890123456789012345678901234567890\r\n"
+		       "B: c\r\n\r\n",
+		       50),
+		"field \"Sum\": the trailers are too large (the limit is 50 bytes)");
+	EQ_STR(explained("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+			 "0\r\nHost: 3\r\n\r\n",
+		       50),
+		"field \"Host\": no field for trailers");
 }
 
 TEST(without_credit_no_body_is_shown)
