@@ -38,7 +38,7 @@ struct reader {
 	struct fields *fields;
 	struct h1_hop *hop;
 	int hosts;
-	bool says_upgrade, te_trailers, expects_100;
+	bool says_upgrade, te_trailers, expects_100, titled;
 	struct slice host, upgrade;
 	struct slice connection[8]; /* values of Connection; more are not believed */
 	size_t nconnection;
@@ -54,14 +54,41 @@ static struct slice put(struct reader *r, struct slice s)
 	return slice_bytes(p, s.n);
 }
 
+static bool is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
 static struct slice put_lower(struct reader *r, struct slice s)
 {
 	char *p = r->at;
 
 	for (size_t i = 0; i < s.n; i++)
-		p[i] = (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] | 0x20 : s.p[i]);
+		p[i] = (char)(is_upper(s.p[i]) ? s.p[i] | 0x20 : s.p[i]);
 	r->at += s.n;
 	return slice_bytes(p, s.n);
+}
+
+static bool has_upper(struct slice s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s.n; i++)
+		any |= is_upper(s.p[i]);
+	return any;
+}
+
+/* A field's name in lower case, and as it was spelt where that is another. */
+static struct field put_name(struct reader *r, struct slice name)
+{
+	struct field f = {.name = put(r, name), .value = SLICE("")};
+
+	if (!has_upper(name))
+		return f;
+	f.spelt = f.name.p;
+	f.name = put_lower(r, name);
+	r->titled |= is_upper(name.p[0]);
+	return f;
 }
 
 static bool list_has(struct slice list, struct slice token)
@@ -85,10 +112,9 @@ static void read_connection(struct reader *r, struct slice value)
 
 static void read_field(struct reader *r, struct slice name, struct slice value)
 {
-	struct field *f;
+	struct field f = put_name(r, name);
 
-	name = put_lower(r, name);
-	switch (known_of(name)) {
+	switch (known_of(f.name)) {
 	case K_HOST:
 		r->hosts++;
 		r->host = put(r, value);
@@ -110,9 +136,8 @@ static void read_field(struct reader *r, struct slice name, struct slice value)
 	case K_OTHER:
 		break;
 	}
-	f = &r->fields->v[r->fields->n++];
-	f->name = name;
-	f->value = put(r, value);
+	f.value = put(r, value);
+	r->fields->v[r->fields->n++] = f;
 }
 
 /* Fields that Connection names end here, too. */
@@ -140,7 +165,7 @@ static int read_fields(struct reader *r, const struct http1_head *in, struct are
 	size_t text = more_text;
 
 	for (size_t i = 0; i < in->nfields; i++)
-		text += in->field[i].name.n + in->field[i].value.n;
+		text += 2 * in->field[i].name.n + in->field[i].value.n;
 	out->n = 0;
 	out->cap = in->nfields + 8; /* filters add some */
 	out->v = arena_array(a, out->cap, sizeof *out->v);
@@ -228,8 +253,9 @@ int h1_read_request(const struct http1_head *in, struct arena *a, struct req_hea
 	status = read_target(&r, out, in->target);
 	if (status || !is_authority(out->authority))
 		return 400;
-	out->no_host = r.hosts == 0;
+	out->no_host = r.hosts == 0 && !out->authority.n;
 	out->te_trailers = r.te_trailers;
+	out->titled = r.titled;
 	out->expects_100 = r.expects_100 && in->minor == 1;
 	if (r.says_upgrade && in->minor == 1)
 		out->upgrade = r.upgrade;
@@ -251,6 +277,7 @@ int h1_read_response(const struct http1_head *in, struct arena *a, struct rsp_he
 	if (status)
 		return status;
 	out->reason = put(&r, in->reason);
+	out->titled = r.titled;
 	if (in->status == 101)
 		out->upgrade = r.upgrade;
 	hop->close |= in->minor == 0 && !hop->keep_alive;
@@ -292,20 +319,24 @@ static void add_number(struct h1_text *t, uint64_t v, unsigned base)
 	add(t, slice_bytes(digits + at, sizeof digits - at));
 }
 
-static void add_field(struct h1_text *t, struct slice name, struct slice value)
+static void add_field(struct h1_text *t, const struct field *f)
 {
-	add(t, name);
+	add(t, slice_bytes(f->spelt ? f->spelt : f->name.p, f->name.n));
 	ADD(t, ": ");
-	add(t, value);
+	add(t, f->value);
 	ADD(t, "\r\n");
 }
+
+/* A field that the codec has to say, in the message's own style. */
+#define OWN(t, titled, title, lower, value)                                            \
+	add(t, titled ? SLICE(title ": " value) : SLICE(lower ": " value))
 
 static const struct slice cookie = SLICE("cookie");
 
 /* HTTP/2 may cut a cookie into crumbs (RFC 9113, section 8.2.3). */
 static void add_cookies(struct h1_text *t, const struct fields *f, size_t first)
 {
-	add(t, cookie);
+	add(t, slice_bytes(f->v[first].spelt ? f->v[first].spelt : cookie.p, cookie.n));
 	ADD(t, ": ");
 	add(t, f->v[first].value);
 	for (size_t i = first + 1; i < f->n; i++) {
@@ -325,7 +356,7 @@ static void add_fields(struct h1_text *t, const struct fields *f, bool join_cook
 		struct slice name = f->v[i].name;
 
 		if (!join_cookies || !slice_eq(name, cookie)) {
-			add_field(t, name, f->v[i].value);
+			add_field(t, &f->v[i]);
 		} else if (!cookies) {
 			cookies = true;
 			add_cookies(t, f, i);
@@ -334,13 +365,14 @@ static void add_fields(struct h1_text *t, const struct fields *f, bool join_cook
 }
 
 /* A bodiless response may tell the length that another would have had. */
-static void add_framing(struct h1_text *t, enum h1_framing framing, int64_t length)
+static void add_framing(
+	struct h1_text *t, enum h1_framing framing, int64_t length, bool titled)
 {
 	if (framing == H1_CHUNKED)
-		ADD(t, "transfer-encoding: chunked\r\n");
+		OWN(t, titled, "Transfer-Encoding", "transfer-encoding", "chunked\r\n");
 	if (framing != H1_LENGTH)
 		return;
-	ADD(t, "content-length: ");
+	OWN(t, titled, "Content-Length", "content-length", "");
 	add_number(t, (uint64_t)length, 10);
 	ADD(t, "\r\n");
 }
@@ -357,6 +389,14 @@ enum h1_framing h1_request_framing(const struct req_head *req)
 		if (slice_is(req->method, with_body[i]))
 			return H1_LENGTH;
 	return H1_NONE;
+}
+
+static void add_upgrade(struct h1_text *t, struct slice to, bool titled)
+{
+	OWN(t, titled, "Connection", "connection", "upgrade\r\n");
+	OWN(t, titled, "Upgrade", "upgrade", "");
+	add(t, to);
+	ADD(t, "\r\n");
 }
 
 static void add_target(struct h1_text *t, const struct req_head *req)
@@ -377,25 +417,28 @@ static void add_target(struct h1_text *t, const struct req_head *req)
 void h1_write_request(
 	struct h1_text *t, const struct req_head *req, enum h1_framing framing)
 {
-	bool host = req->authority.n || !req->no_host;
+	bool host = req->authority.n || !req->no_host, titled = req->titled;
 
 	add(t, req->method);
 	ADD(t, " ");
 	add_target(t, req);
-	if (host)
-		ADD(t, " HTTP/1.1\r\nhost: ");
-	else
-		ADD(t, " HTTP/1.0\r\nconnection: keep-alive");
+	if (host) {
+		ADD(t, " HTTP/1.1\r\n");
+		OWN(t, titled, "Host", "host", "");
+	} else {
+		ADD(t, " HTTP/1.0\r\n");
+		OWN(t, titled, "Connection", "connection", "keep-alive");
+	}
 	add(t, req->authority);
 	ADD(t, "\r\n");
 	add_fields(t, &req->fields, true);
-	add_framing(t, framing, req->length);
-	if (req->upgrade.n) {
-		ADD(t, "connection: upgrade\r\n");
-		add_field(t, SLICE("upgrade"), req->upgrade);
+	add_framing(t, framing, req->length, titled);
+	if (req->upgrade.n)
+		add_upgrade(t, req->upgrade, titled);
+	if (req->te_trailers) {
+		OWN(t, titled, "Connection", "connection", "te\r\n");
+		OWN(t, titled, "TE", "te", "trailers\r\n");
 	}
-	if (req->te_trailers)
-		ADD(t, "connection: te\r\nte: trailers\r\n");
 	ADD(t, "\r\n");
 }
 
@@ -431,15 +474,13 @@ void h1_write_response(struct h1_text *t, const struct rsp_head *rsp,
 	add_fields(t, &rsp->fields, false);
 	if (framing == H1_NONE && says_length(rsp))
 		framing = H1_LENGTH;
-	add_framing(t, framing, rsp->length);
-	if (rsp->status == 101) {
-		ADD(t, "connection: upgrade\r\n");
-		add_field(t, SLICE("upgrade"), rsp->upgrade);
-	} else if (say.close) {
-		ADD(t, "connection: close\r\n");
-	} else if (say.keep_alive) {
-		ADD(t, "connection: keep-alive\r\n");
-	}
+	add_framing(t, framing, rsp->length, rsp->titled);
+	if (rsp->status == 101)
+		add_upgrade(t, rsp->upgrade, rsp->titled);
+	else if (say.close)
+		OWN(t, rsp->titled, "Connection", "connection", "close\r\n");
+	else if (say.keep_alive)
+		OWN(t, rsp->titled, "Connection", "connection", "keep-alive\r\n");
 	ADD(t, "\r\n");
 }
 

@@ -24,7 +24,7 @@ int fields_add(struct fields *f, struct arena *a, struct slice name, struct slic
 {
 	if (make_room(f, a) < 0)
 		return -1;
-	f->v[f->n++] = (struct field){name, value};
+	f->v[f->n++] = (struct field){.name = name, .value = value};
 	return 0;
 }
 

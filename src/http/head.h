@@ -18,6 +18,8 @@ enum http_version { HTTP_1_0, HTTP_1_1, HTTP_2 };
 
 struct field {
 	struct slice name, value;
+	const char *spelt; /* the name as an HTTP/1 peer wrote it (name.n bytes), or
+			      NULL: as it is; see http/spelling.h */
 };
 
 struct fields {
@@ -43,9 +45,10 @@ struct req_head {
 	struct slice upgrade; /* Upgrade of a request that asks for one, or extended
 				 CONNECT's :protocol */
 	bool absolute_form;
-	bool no_host;     /* HTTP/1.0 without Host */
+	bool no_host;     /* HTTP/1.0 without Host or any authority */
 	bool expects_100; /* Expect: 100-continue */
 	bool te_trailers;
+	bool titled; /* HTTP/1: it spells names Like-This, and so are the codec's own */
 };
 
 struct rsp_head {
@@ -55,8 +58,9 @@ struct rsp_head {
 	struct fields fields;
 	int64_t length;
 	struct slice upgrade; /* of a 101 */
-	bool close; /* the server codec closes (HTTP/1) or sends GOAWAY after this one
-		     */
+	bool close;  /* the server codec closes (HTTP/1) or sends GOAWAY after this one
+		      */
+	bool titled; /* as a request's */
 };
 
 /* -1 when there are too many or the arena is full.  Names must be lower case. */

@@ -190,8 +190,8 @@ struct fetch *kube_fetch(struct kube *k, const char *method, const char *path,
 {
 	struct buf full = BUF_INIT, bearer = BUF_INIT;
 	struct field fields[4] = {
-		{SLICE("accept"), SLICE("application/json")},
-		{SLICE("user-agent"), slice_of(k->component)},
+		{.name = SLICE("accept"), .value = SLICE("application/json")},
+		{.name = SLICE("user-agent"), .value = slice_of(k->component)},
 	};
 	struct fetch_spec spec = {.method = method, .fields = fields, .nfields = 2};
 	struct fetch *f = NULL;
@@ -200,12 +200,12 @@ struct fetch *kube_fetch(struct kube *k, const char *method, const char *path,
 	reload_token(k);
 	if (k->target.token) {
 		buf_printf(&bearer, "Bearer %s", k->target.token);
-		fields[spec.nfields++] =
-			(struct field){SLICE("authorization"), buf_slice(&bearer)};
+		fields[spec.nfields++] = (struct field){
+			.name = SLICE("authorization"), .value = buf_slice(&bearer)};
 	}
 	if (body.n)
-		fields[spec.nfields++] =
-			(struct field){SLICE("content-type"), slice_of(content_type)};
+		fields[spec.nfields++] = (struct field){
+			.name = SLICE("content-type"), .value = slice_of(content_type)};
 	buf_printf(&full, "%s%s", k->target.prefix, path);
 	buf_char(&full, '\0');
 	spec.path = full.p;

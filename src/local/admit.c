@@ -289,8 +289,9 @@ static int set_creds(struct admit *a, struct err *e)
 static int call_hook(struct admit *a, struct err *e)
 {
 	static const struct fetch_user user = {on_head, on_data, on_over};
-	struct field type[] = {{SLICE("content-type"), SLICE("application/json")},
-		{SLICE("accept"), SLICE("application/json")}};
+	struct field type[] = {
+		{.name = SLICE("content-type"), .value = SLICE("application/json")},
+		{.name = SLICE("accept"), .value = SLICE("application/json")}};
 	struct fetch_spec spec = {.method = "POST", .fields = type, .nfields = 2};
 	struct channel_config cfg = {.kind = HTTP_KIND_1, .creds = &a->creds};
 	struct place p = {0};

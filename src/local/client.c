@@ -130,8 +130,8 @@ static int begin(struct client *c, const struct ask *ask, struct err *e)
 	static const struct fetch_user user = {on_head, on_data, on_over};
 	const char *type = ask->type ? ask->type : "application/json";
 	const char *accept = ask->accept ? ask->accept : "application/json";
-	struct field fields[] = {{SLICE("accept"), slice_of(accept)},
-		{SLICE("content-type"), slice_of(type)}};
+	struct field fields[] = {{.name = SLICE("accept"), .value = slice_of(accept)},
+		{.name = SLICE("content-type"), .value = slice_of(type)}};
 	struct fetch_spec spec = {.method = ask->method,
 		.path = ask->path,
 		.fields = fields,

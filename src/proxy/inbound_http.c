@@ -8,9 +8,32 @@
 
 #include "base/log.h"
 #include "http/grpc.h"
+#include "http/spelling.h"
 #include "proxy/inbound_int.h"
 
 /* ---- orig-proto: HTTP/1 that a proxy of ours carried over HTTP/2 ---- */
+
+/* "HTTP/1.1; absolute-form; case=title,X-One" */
+static void read_orig_proto(struct px *p, struct slice said)
+{
+	struct req_head *req = &p->x->req;
+	struct slice part = SLICE("");
+
+	slice_cut(&said, ';', &part);
+	req->version = slice_starts(part, SLICE("HTTP/1.0")) ? HTTP_1_0 : HTTP_1_1;
+	while (slice_cut(&said, ';', &part)) {
+		part = slice_trim(part);
+		if (slice_is(part, "absolute-form"))
+			req->absolute_form = true;
+		if (slice_is(part, "no-host") && req->version == HTTP_1_0)
+			req->authority = SLICE("");
+		if (!slice_starts(part, SLICE("case=")))
+			continue;
+		p->respells = true;
+		req->titled = spelling_restore(
+			&req->fields, p->x->arena, slice_bytes(part.p + 5, part.n - 5));
+	}
+}
 
 static void restore_version(struct px *p)
 {
@@ -20,11 +43,29 @@ static void restore_version(struct px *p)
 	if (!orig.n || req->version != HTTP_2)
 		return;
 	p->was_h1 = true;
-	req->version = slice_starts(orig, SLICE("HTTP/1.0")) ? HTTP_1_0 : HTTP_1_1;
-	req->absolute_form = slice_ends(orig, SLICE("absolute-form"));
+	fields_remove(&req->fields, SLICE("l5d-orig-proto"));
+	read_orig_proto(p, orig);
 	req->no_host = req->version == HTTP_1_0 && req->authority.n == 0;
 	p->is_grpc = false;
-	fields_remove(&req->fields, SLICE("l5d-orig-proto"));
+}
+
+/* What the response was, for the proxy that carries it to the client. */
+static struct slice answered_proto(const struct px *p)
+{
+	const struct rsp_head *rsp = &p->x->rsp;
+	struct slice version =
+		rsp->version == HTTP_1_0 ? SLICE("HTTP/1.0; ") : SLICE("HTTP/1.1; ");
+	char text[SPELLING_ROOM], *out = NULL;
+	size_t n;
+
+	if (p->respells && p->endpoint)
+		out = arena_alloc(p->x->arena, version.n + SPELLING_ROOM);
+	if (!out)
+		return slice_bytes(version.p, version.n - 2);
+	n = spelling_say(&rsp->fields, rsp->titled, text);
+	memcpy(out, version.p, version.n);
+	memcpy(out + version.n, text, n);
+	return slice_bytes(out, version.n + n);
 }
 
 /* ---- authorization ---- */
@@ -180,8 +221,7 @@ static enum flow identity_response(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (p->was_h1)
 		fields_set(&x->rsp.fields, x->arena, SLICE("l5d-orig-proto"),
-			x->rsp.version == HTTP_1_0 ? SLICE("HTTP/1.0")
-						   : SLICE("HTTP/1.1"));
+			answered_proto(p));
 	return FLOW_NEXT;
 }
 

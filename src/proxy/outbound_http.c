@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "http/grpc.h"
+#include "http/spelling.h"
 #include "proxy/outbound_int.h"
 
 /* ---- route ---- */
@@ -63,6 +64,21 @@ static void strip(struct exch *x)
 		fields_remove(&x->rsp.fields, from_peers[i]);
 }
 
+/* "HTTP/1.1; case=title": an answer that crossed HTTP/2, as it was. */
+static void restore(struct exch *x, struct slice said)
+{
+	struct slice part = SLICE("");
+
+	slice_cut(&said, ';', &part);
+	x->rsp.version = slice_is(part, "HTTP/1.0") ? HTTP_1_0 : HTTP_1_1;
+	if (!slice_cut(&said, ';', &part))
+		return;
+	part = slice_trim(part);
+	if (slice_starts(part, SLICE("case=")))
+		x->rsp.titled = spelling_restore(
+			&x->rsp.fields, x->arena, slice_bytes(part.p + 5, part.n - 5));
+}
+
 static enum flow peer_request(struct exch *x, void *shared, void *state)
 {
 	(void)shared, (void)state;
@@ -78,11 +94,7 @@ static enum flow peer_response(struct exch *x, void *shared, void *state)
 	if (!p->endpoint)
 		return FLOW_NEXT; /* our own answer */
 	if (p->was_h1)
-		x->rsp.version =
-			slice_is(fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")),
-				"HTTP/1.0")
-				? HTTP_1_0
-				: HTTP_1_1;
+		restore(x, fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")));
 	strip(x);
 	return FLOW_NEXT;
 }

@@ -33,7 +33,8 @@ struct px {
 	bool sampled;   /* its round trip was told to the balancer */
 	bool in_flight;
 	bool is_grpc;
-	bool was_h1; /* travels as HTTP/2 between proxies (l5d-orig-proto) */
+	bool was_h1;   /* travels as HTTP/2 between proxies (l5d-orig-proto) */
+	bool respells; /* the peer's proxy restores how names were spelt */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */
 	const char *error;   /* label `error` of response_total */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "http/spelling.h"
 
 static void session_free(struct session *s, const struct err *why)
 {
@@ -24,15 +25,55 @@ struct session *session_with_room(struct endpoint *ep, enum http_kind kind)
 	return s;
 }
 
-/* "HTTP/1.1; absolute-form": what the far proxy is to turn it back into. */
-static struct slice orig_proto(const struct req_head *req)
+/* "HTTP/1.1; absolute-form; case=title": what the far proxy is to turn it back into. */
+static struct slice orig_proto(const struct req_head *req, struct arena *a)
 {
 	static const char *const names[2][2] = {
-		{"HTTP/1.0", "HTTP/1.0; absolute-form"},
-		{"HTTP/1.1", "HTTP/1.1; absolute-form"},
+		{"HTTP/1.0; ", "HTTP/1.0; absolute-form; "},
+		{"HTTP/1.1; ", "HTTP/1.1; absolute-form; "},
 	};
+	struct slice form =
+		slice_of(names[req->version == HTTP_1_1][req->absolute_form]);
+	struct slice none = req->no_host ? SLICE("no-host; ") : SLICE("");
+	char text[SPELLING_ROOM];
+	size_t n = spelling_say(&req->fields, req->titled, text);
+	char *p = arena_alloc(a, form.n + none.n + n);
 
-	return slice_of(names[req->version == HTTP_1_1][req->absolute_form]);
+	if (!p) /* the version at least */
+		return slice_bytes(form.p, form.n - 2);
+	memcpy(p, form.p, form.n);
+	memcpy(p + form.n, none.p, none.n);
+	memcpy(p + form.n + none.n, text, n);
+	return slice_bytes(p, form.n + none.n + n);
+}
+
+static struct slice where(const struct px *p)
+{
+	struct slice text = slice_of(p->endpoint->text);
+	char *copy = arena_alloc(p->x->arena, text.n + 1);
+
+	if (!copy)
+		return SLICE("");
+	memcpy(copy, text.p, text.n);
+	return slice_bytes(copy, text.n);
+}
+
+/*
+ * HTTP/1 over HTTP/2 or, when an earlier try was that, no longer.  HTTP/2 wants an
+ * authority of every request (RFC 9113, section 8.3.1): one without says where it goes.
+ */
+static void carry(struct px *p, enum http_kind kind)
+{
+	struct req_head *req = &p->x->req;
+
+	if (p->was_h1)
+		fields_remove(&req->fields, SLICE("l5d-orig-proto"));
+	p->was_h1 = kind == HTTP_KIND_2 && req->version != HTTP_2;
+	if (req->no_host)
+		req->authority = p->was_h1 ? where(p) : SLICE("");
+	if (p->was_h1)
+		fields_add(&req->fields, p->x->arena, SLICE("l5d-orig-proto"),
+			orig_proto(req, p->x->arena));
 }
 
 void session_begin(struct session *s, struct px *p)
@@ -42,10 +83,8 @@ void session_begin(struct session *s, struct px *p)
 	s->idle_since = 0;
 	p->client = s->client;
 	meter_request(p->meter);
-	p->was_h1 = s->kind == HTTP_KIND_2 && x->req.version != HTTP_2;
-	if (p->was_h1)
-		fields_set(&x->req.fields, x->arena, SLICE("l5d-orig-proto"),
-			orig_proto(&x->req));
+	if (p->side == SIDE_OUT)
+		carry(p, s->kind);
 	http_client_begin(s->client, x);
 	if (p->client && p->request_ended)
 		http_client_end_body(x, p->trailers);

@@ -137,7 +137,7 @@ static size_t calls_open;
 static void call_pump(struct later *d)
 {
 	struct call *c = container_of(d, struct call, pump);
-	static struct field f = {SLICE("sum"), SLICE("42")};
+	static struct field f = {.name = SLICE("sum"), .value = SLICE("42")};
 	static const struct fields trailers = {.v = &f, .n = 1, .cap = 1};
 	uint8_t piece[5000];
 

@@ -307,7 +307,7 @@ TEST(what_is_said_and_heard_does_not_depend_on_cuts)
 		{"nonsense\r\n\r\n", "", "HTTP/1.1 400 Bad Request\r\n" SHUT, true},
 		{"GET /a HTTP/3.0\r\n" H "\r\n", "",
 			"HTTP/1.1 505 HTTP Version Not Supported\r\n" SHUT, true},
-		{"GET /a HTTP/1.1\r\n" H "Transfer-Encoding: gzip\r\n\r\n", "",
+		{"GET /a HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n", "",
 			"HTTP/1.1 501 Not Implemented\r\n" SHUT, true},
 		{"POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
 			"POST h/a;", "HTTP/1.1 400 Bad Request\r\n" SHUT, true},

@@ -320,7 +320,7 @@ TEST(a_response_that_is_all_head_ends_with_it)
 
 TEST(trailers_come_behind_the_body)
 {
-	static struct field f = {SLICE("grpc-status"), SLICE("0")};
+	static struct field f = {.name = SLICE("grpc-status"), .value = SLICE("0")};
 	static const struct fields trailers = {.v = &f, .n = 1, .cap = 1};
 	struct slice p;
 	int flags;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/spelling.h"
+
+/* The letter at `i` of a name Spelt-Like-This. */
+static char title_at(struct slice name, size_t i)
+{
+	char c = name.p[i];
+
+	if (c >= 'a' && c <= 'z' && (i == 0 || name.p[i - 1] == '-'))
+		return (char)(c - 0x20);
+	return c;
+}
+
+static bool is_regular(const struct field *f, bool titled)
+{
+	if (!titled || !f->spelt)
+		return !titled && !f->spelt;
+	for (size_t i = 0; i < f->name.n; i++)
+		if (f->spelt[i] != title_at(f->name, i))
+			return false;
+	return true;
+}
+
+size_t spelling_say(const struct fields *f, bool titled, char *out)
+{
+	size_t n = sizeof "case=title" - 1;
+
+	memcpy(out, titled ? "case=title" : "case=lower", n);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct field *one = &f->v[i];
+
+		if (is_regular(one, titled) || n + one->name.n + 1 > SPELLING_MAX)
+			continue;
+		out[n++] = ',';
+		memcpy(out + n, one->spelt ? one->spelt : one->name.p, one->name.n);
+		n += one->name.n;
+	}
+	return n;
+}
+
+static void spell_titles(struct fields *f, struct arena *a)
+{
+	size_t n = 0;
+	char *p;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->v[i].name.n;
+	p = arena_alloc(a, n + 1);
+	for (size_t i = 0; p && i < f->n; i++) {
+		struct field *one = &f->v[i];
+
+		for (size_t k = 0; k < one->name.n; k++)
+			p[k] = title_at(one->name, k);
+		one->spelt = p;
+		p += one->name.n;
+	}
+}
+
+static void spell_one(struct fields *f, struct slice as)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (slice_ieq(f->v[i].name, as))
+			f->v[i].spelt = as.p;
+}
+
+bool spelling_restore(struct fields *f, struct arena *a, struct slice text)
+{
+	struct slice part;
+	bool titled;
+
+	if (text.n > SPELLING_MAX || !slice_cut(&text, ',', &part))
+		return false;
+	titled = slice_is(part, "title");
+	if (titled)
+		spell_titles(f, a);
+	while (slice_cut(&text, ',', &part))
+		spell_one(f, part);
+	return titled;
+}
