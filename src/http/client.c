@@ -72,3 +72,8 @@ struct conn *http_client_conn(struct http_client *c)
 {
 	return c->conn;
 }
+
+uint64_t http_client_idle_limit(const struct http_client *c)
+{
+	return c->idle_limit;
+}

@@ -9,7 +9,8 @@
  *
  * A session never retries.  When it dies, each exchange fails with x->touched telling
  * whether a byte of it may have left; streams above a GOAWAY's last id, REFUSED_STREAM,
- * and requests still queued are untouched.
+ * and requests still queued are untouched.  x->raced tells of a kept HTTP/1 connection
+ * that the server closed while an idempotent request was on its way: nothing came back.
  */
 #include "http/exch.h"
 #include "http/server.h"
@@ -63,5 +64,7 @@ void http_client_drain(
 	struct http_client *c); /* no new exchanges; gone when they ended */
 void http_client_end(struct http_client *c); /* now; exchanges fail; no on_gone */
 struct conn *http_client_conn(struct http_client *c);
+/* ns for which the server keeps it when idle, as it said (Keep-Alive); 0: not said. */
+uint64_t http_client_idle_limit(const struct http_client *c);
 
 #endif

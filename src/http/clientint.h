@@ -23,6 +23,7 @@ struct http_client { /* first in each codec's struct */
 	struct http_client_config cfg;
 	const struct http_client_user *user;
 	void *arg;
+	uint64_t idle_limit; /* ns; 0: not said */
 };
 
 struct client_stream { /* what x->service_arg points at: first in each codec's own */

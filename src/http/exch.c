@@ -264,7 +264,7 @@ static bool step_up(struct exch *x, enum flow f)
 static void again(struct exch *x)
 {
 	must(exch_may_begin_again(x));
-	x->failing = false;
+	x->failing = x->raced = false;
 	x->err.code = ERR_NONE;
 	x->reset_code = -1;
 	x->req_credit = 0;
@@ -385,7 +385,7 @@ void exch_replay(struct exch *x)
 
 bool exch_may_begin_again(const struct exch *x)
 {
-	return !x->touched && x->req_bytes == x->kept_bytes;
+	return (!x->touched || x->raced) && x->req_bytes == x->kept_bytes;
 }
 
 void exch_req_data(struct exch *x, const uint8_t *p, size_t n)

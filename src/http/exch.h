@@ -133,8 +133,10 @@ struct exch {
 	bool cancelled; /* by its source: exch_cancel() */
 	bool touched; /* a byte of the request may have reached a peer: no silent second
 			 try */
-	bool keeps;   /* set by a filter: the first EXCH_KEEP bytes of body are kept, so
-			 that the service may be begun again */
+	bool raced; /* … but into a kept connection that the peer was closing, and it
+		       may be repeated (RFC 9110 §9.2.2) */
+	bool keeps; /* set by a filter: the first EXCH_KEEP bytes of body are kept, so
+		       that the service may be begun again */
 
 	struct arena *arena; /* borrowed from the source; ends after `over` */
 	struct loop *loop;
@@ -193,7 +195,8 @@ void exch_req_credit(struct exch *x, size_t n);
 /* Hands the service the body bytes that an earlier one had.  After it has sent the
  * head, before it grants credit. */
 void exch_replay(struct exch *x);
-bool exch_may_begin_again(const struct exch *x); /* untouched, its body is kept */
+/* Untouched or raced, and its body is kept. */
+bool exch_may_begin_again(const struct exch *x);
 void exch_fail(
 	struct exch *x, const struct err *e); /* copies `e`; no more calls after */
 bool exch_is_tunnel(const struct exch *x);    /* what x->rsp makes of it */

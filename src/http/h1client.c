@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/obj.h"
 #include "http/clientint.h"
 #include "http/h1head.h"
@@ -21,11 +22,13 @@ struct h1client {
 	struct http1 in;
 	struct exch *x;
 	struct later end;
-	struct err *why; /* why the conn is gone; NULL: in order */
-	uint64_t mark;   /* bytes written before this request */
-	uint64_t sent;   /* bytes that had left when the conn ended */
-	size_t owed;     /* request credit to give when there is room */
-	bool chunked;    /* this request's body */
+	struct err *why;           /* why the conn is gone; NULL: in order */
+	uint64_t mark, heard_mark; /* bytes out and in before this request */
+	uint64_t sent, heard;      /* bytes out and in when the conn ended */
+	bool kept;                 /* it has carried an exchange before this one */
+	bool lost;                 /* the peer ended the conn */
+	size_t owed;               /* request credit to give when there is room */
+	bool chunked;              /* this request's body */
 	bool is_head, tunnel;
 	bool close;    /* after this exchange */
 	bool closing;  /* on_closing was called */
@@ -51,6 +54,7 @@ static struct h1client *h1c_of(struct exch *x)
 static void left(struct h1client *c)
 {
 	c->sent = c->base.conn->bytes_out;
+	c->heard = c->base.conn->bytes_in;
 	c->base.conn = NULL;
 	loop_later(c->loop, &c->end);
 }
@@ -79,6 +83,7 @@ static void on_gone(struct conn *conn, void *arg, const struct err *e)
 	struct h1client *c = h1c_cast(arg);
 
 	(void)conn;
+	c->lost = true;
 	left(c);
 	keep_why(c, e);
 }
@@ -104,6 +109,25 @@ static struct exch *detach(struct h1client *c)
 	return x;
 }
 
+/* RFC 9110, section 9.2.2 */
+static bool is_idempotent(struct slice method)
+{
+	static const char *const names[] = {
+		"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (slice_is(method, names[i]))
+			return true;
+	return false;
+}
+
+/* The server closed an idle connection as the request was on its way to it. */
+static bool is_race(const struct h1client *c, const struct exch *x)
+{
+	return c->lost && c->kept && c->heard == c->heard_mark &&
+	       is_idempotent(x->req.method);
+}
+
 static void fail_exch(struct h1client *c)
 {
 	struct exch *x = detach(c);
@@ -116,6 +140,7 @@ static void fail_exch(struct h1client *c)
 	else
 		err_set(&why, ERR_CLOSED, "the server closed the connection");
 	x->touched |= c->sent > c->mark;
+	x->raced = is_race(c, x);
 	exch_fail(x, &why);
 }
 
@@ -167,6 +192,7 @@ static void h1c_begin(struct http_client *base, struct exch *x)
 	if (!base->conn)
 		return; /* on_end() fails it */
 	c->mark = base->conn->bytes_out;
+	c->heard_mark = base->conn->bytes_in;
 	h1_write_request(&t, &x->req, framing);
 	if (t.full) {
 		too_large(c);
@@ -274,6 +300,16 @@ static void broken(struct h1client *c, enum errc code, const char *why)
 	give_up(c, conn_end);
 }
 
+static void malformed(struct h1client *c, const struct http1_out *out)
+{
+	struct err e;
+
+	http1_explain(&c->in, out, &e);
+	err_wrap(&e, "malformed response");
+	keep_why(c, &e);
+	give_up(c, conn_end);
+}
+
 static void in_info(struct h1client *c, const struct http1_head *head)
 {
 	struct rsp_head info;
@@ -310,12 +346,15 @@ static void in_head(struct h1client *c, const struct http1_head *head)
 	c->answered = true;
 	c->tunnel = head->upgrade;
 	c->close |= hop.close || head->upgrade || head->until_end;
+	if (hop.idle)
+		c->base.idle_limit = hop.idle * NS_PER_S;
 	exch_response(x);
 }
 
 static void idle(struct h1client *c)
 {
 	c->answered = c->tunnel = false;
+	c->kept = true;
 	if (c->close) {
 		give_up(c, conn_finish);
 		closing(c);
@@ -372,7 +411,7 @@ static bool in_step(struct h1client *c, const uint8_t *p, size_t n, size_t *used
 		in_end(c, &out.head);
 		return true;
 	case HTTP1_BAD:
-		broken(c, ERR_SYNTAX, c->in.why);
+		malformed(c, &out);
 		return false;
 	}
 	return false;
@@ -403,14 +442,14 @@ static void on_eof(struct conn *conn, void *arg)
 	enum http1_got got = http1_eof(&c->in);
 
 	(void)conn;
-	c->close = true;
+	c->close = c->lost = true;
 	closing(c);
 	if (got == HTTP1_END && c->x)
 		in_end(c, NULL);
 	else if (got == HTTP1_BAD)
 		broken(c, ERR_CLOSED, "the response is cut short");
-	else
-		give_up(c, conn_finish);
+	else /* a request that has not left must not: it will be sent elsewhere */
+		give_up(c, c->x ? conn_end : conn_finish);
 }
 
 static void on_room(struct conn *conn, void *arg)

@@ -7,7 +7,16 @@
 /* ---- reading ---- */
 
 /* Fields that are about the connection (RFC 9110, section 7.6.1), and Host. */
-enum known { K_OTHER, K_HOST, K_CONNECTION, K_TE, K_UPGRADE, K_EXPECT, K_DROP };
+enum known {
+	K_OTHER,
+	K_HOST,
+	K_CONNECTION,
+	K_TE,
+	K_UPGRADE,
+	K_EXPECT,
+	K_KEEP_ALIVE,
+	K_DROP
+};
 
 static const struct {
 	struct slice name;
@@ -18,7 +27,7 @@ static const struct {
 	{SLICE("expect"), K_EXPECT},
 	{SLICE("upgrade"), K_UPGRADE},
 	{SLICE("connection"), K_CONNECTION},
-	{SLICE("keep-alive"), K_DROP},
+	{SLICE("keep-alive"), K_KEEP_ALIVE},
 	{SLICE("proxy-connection"), K_DROP},
 	{SLICE("content-length"), K_DROP},
 	{SLICE("transfer-encoding"), K_DROP},
@@ -110,6 +119,20 @@ static void read_connection(struct reader *r, struct slice value)
 	r->says_upgrade |= list_has(value, SLICE("upgrade"));
 }
 
+/* "timeout=5, max=100": how long the other side keeps an idle connection. */
+static void read_keep_alive(struct reader *r, struct slice list)
+{
+	struct slice part;
+	uint64_t n;
+
+	while (slice_cut(&list, ',', &part)) {
+		part = slice_trim(part);
+		if (slice_starts(part, SLICE("timeout=")) &&
+			slice_u64(slice_bytes(part.p + 8, part.n - 8), 86400, &n))
+			r->hop->idle = (unsigned)n;
+	}
+}
+
 static void read_field(struct reader *r, struct slice name, struct slice value)
 {
 	struct field f = put_name(r, name);
@@ -127,6 +150,9 @@ static void read_field(struct reader *r, struct slice name, struct slice value)
 		return;
 	case K_UPGRADE:
 		r->upgrade = put(r, value);
+		return;
+	case K_KEEP_ALIVE:
+		read_keep_alive(r, value);
 		return;
 	case K_DROP:
 		return;
@@ -171,8 +197,10 @@ static int read_fields(struct reader *r, const struct http1_head *in, struct are
 	out->v = arena_array(a, out->cap, sizeof *out->v);
 	r->at = arena_alloc(a, text + 1);
 	r->fields = out;
-	if (!out->v || !r->at)
+	if (!out->v || !r->at) {
+		r->hop->why = "no room for the head";
 		return 431;
+	}
 	for (size_t i = 0; i < in->nfields; i++)
 		read_field(r, in->field[i].name, in->field[i].value);
 	drop_named(r);
@@ -234,10 +262,16 @@ static int read_target(struct reader *r, struct req_head *out, struct slice t)
 	return 0;
 }
 
+static int wrong(struct h1_hop *hop, const char *why)
+{
+	hop->why = why;
+	return 400;
+}
+
 int h1_read_request(const struct http1_head *in, struct arena *a, struct req_head *out,
 	struct h1_hop *hop)
 {
-	struct reader r = {.hop = hop};
+	struct reader r = {.hop = hop, .host = SLICE("")};
 	int status;
 
 	*hop = (struct h1_hop){0};
@@ -248,11 +282,11 @@ int h1_read_request(const struct http1_head *in, struct arena *a, struct req_hea
 	if (status)
 		return status;
 	if (r.hosts > 1 || (in->minor == 1 && r.hosts == 0)) /* RFC 9112, 3.2 */
-		return 400;
+		return wrong(hop, r.hosts ? "more than one Host" : "no Host");
 	out->method = put(&r, in->method);
 	status = read_target(&r, out, in->target);
-	if (status || !is_authority(out->authority))
-		return 400;
+	if (status || !is_authority(out->authority) || !is_authority(r.host))
+		return wrong(hop, status ? "a malformed target" : "a malformed Host");
 	out->no_host = r.hosts == 0 && !out->authority.n;
 	out->te_trailers = r.te_trailers;
 	out->titled = r.titled;
@@ -266,7 +300,7 @@ int h1_read_request(const struct http1_head *in, struct arena *a, struct req_hea
 int h1_read_response(const struct http1_head *in, struct arena *a, struct rsp_head *out,
 	struct h1_hop *hop)
 {
-	struct reader r = {.hop = hop};
+	struct reader r = {.hop = hop, .host = SLICE("")};
 	int status;
 
 	*hop = (struct h1_hop){0};

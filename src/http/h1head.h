@@ -14,6 +14,8 @@
 struct h1_hop {
 	bool close;      /* Connection: close, or HTTP/1.0 without keep-alive */
 	bool keep_alive; /* Connection: keep-alive was said */
+	unsigned idle;   /* Keep-Alive: timeout=N, in seconds; 0: not said */
+	const char *why; /* reading failed: what was wrong */
 };
 
 /*

@@ -44,6 +44,7 @@ struct h1server {
 	struct h1x *hx, *dead;
 	struct later end; /* frees the dead; and the server, once the conn is gone */
 	struct timer idle;
+	struct timer slow; /* a head has begun and is not whole */
 	uint64_t idle_since;
 	struct err *why; /* why the conn is gone; NULL: in order */
 	size_t owed;     /* response credit to give when there is room */
@@ -117,6 +118,7 @@ static void h1s_free(struct h1server *s)
 	drop_dead(s);
 	later_clear(&s->end);
 	timer_clear(&s->idle);
+	timer_clear(&s->slow);
 	free(s->why);
 	s->magic = 0;
 	free(s);
@@ -160,14 +162,21 @@ static void text_send(struct h1server *s, const struct h1_text *t)
 		conn_write(s->base.conn, t->p, t->n);
 }
 
+#define REFUSAL_MAX ((size_t)16 * 1024)
+
 /* An answer of our own, and the end of the connection. */
-static void refuse(struct h1server *s, int status)
+static void refuse(struct h1server *s, int status, const struct err *why)
 {
 	struct rsp_head rsp = {.status = status};
 	struct h1_text t = text_begin(s);
+	struct arena a;
 
+	arena_init(&a, REFUSAL_MAX);
+	if (s->base.user->on_refused)
+		s->base.user->on_refused(s->base.arg, &rsp, &a, why);
 	h1_write_response(&t, &rsp, s->is_head ? H1_NONE : H1_LENGTH,
 		(struct h1_hop){.close = true});
+	arena_fini(&a);
 	text_send(s, &t);
 	give_up(s, conn_finish);
 }
@@ -292,7 +301,7 @@ static void go_on(struct h1server *s)
 static void failed(struct h1server *s, const struct exch *x)
 {
 	if (!x->head_sent)
-		refuse(s, s->refusal ? s->refusal : status_of_error(&x->err));
+		refuse(s, s->refusal ? s->refusal : status_of_error(&x->err), &x->err);
 	else /* where the end is the end of the connection, only a reset says it is not
 	      */
 		give_up(s,
@@ -363,13 +372,17 @@ static struct h1x *h1x_new(struct h1server *s)
 static void begin(struct h1server *s, const struct http1_head *head)
 {
 	struct h1x *hx = h1x_new(s);
-	struct h1_hop hop;
+	struct h1_hop hop = {.why = "no memory for a request"};
 	int status = hx ? h1_read_request(head, &hx->arena, &hx->x.req, &hop) : 503;
+	struct err e;
 
+	if (timer_is_set(&s->slow))
+		timer_clear(&s->slow);
 	if (status) {
 		if (hx)
 			drop(hx);
-		refuse(s, status);
+		err_set(&e, ERR_SYNTAX, "malformed request: %s", hop.why);
+		refuse(s, status, &e);
 		return;
 	}
 	s->hx = hx;
@@ -403,17 +416,18 @@ static void request_end(struct h1server *s, const struct http1_head *trailers)
 	exch_req_end(&hx->x, some ? &hx->trailers : NULL);
 }
 
-static void malformed(struct h1server *s)
+static void malformed(struct h1server *s, const struct http1_out *out)
 {
 	struct err why;
 
+	http1_explain(&s->in, out, &why);
+	err_wrap(&why, "malformed request");
 	s->refusal = s->in.status;
 	if (!s->hx) {
 		s->is_head = false;
-		refuse(s, s->in.status);
+		refuse(s, s->in.status, &why);
 		return;
 	}
-	err_set(&why, ERR_SYNTAX, "malformed request: %s", s->in.why);
 	s->close = true;
 	exch_cancel(&s->hx->x, &why);
 	if (s->hx) /* not begun yet */
@@ -470,10 +484,32 @@ static bool in_step(struct h1server *s, const uint8_t *p, size_t n, size_t *used
 	case HTTP1_END:
 		return in_end(s, &out.head);
 	case HTTP1_BAD:
-		malformed(s);
+		malformed(s, &out);
 		return false;
 	}
 	return false;
+}
+
+/* All that was there is read, and it ended between requests or within a head. */
+static void between(struct h1server *s)
+{
+	if (s->eof)
+		give_up(s, conn_finish);
+	else if (s->unread && s->base.cfg->head_timeout && !timer_is_set(&s->slow))
+		timer_set(&s->slow, s->base.cfg->head_timeout);
+}
+
+static void on_slow(struct timer *t)
+{
+	struct h1server *s = container_of(t, struct h1server, slow);
+	struct err e;
+
+	if (!s->base.conn || s->at != H1S_HEAD)
+		return;
+	err_set(&e, ERR_TIMEOUT, "the request's head was not whole within %llu ms",
+		(unsigned long long)(s->base.cfg->head_timeout / NS_PER_MS));
+	s->is_head = false;
+	refuse(s, 408, &e);
 }
 
 static size_t on_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
@@ -490,8 +526,8 @@ static size_t on_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
 		more = in_step(s, p + used, n - used, &used);
 	s->reading = false;
 	s->unread = used < n;
-	if (s->base.conn && s->eof && s->at == H1S_HEAD)
-		give_up(s, conn_finish);
+	if (s->base.conn && s->at == H1S_HEAD)
+		between(s);
 	return used;
 }
 
@@ -624,6 +660,7 @@ struct http_server *h1_server_new(
 		&s->in, HTTP1_REQUEST, cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX);
 	later_init(&s->end, on_end);
 	timer_init(&s->idle, c->loop, on_idle);
+	timer_init(&s->slow, c->loop, on_slow);
 	s->idle_since = loop_now(c->loop);
 	if (cfg->idle_timeout)
 		timer_set(&s->idle, cfg->idle_timeout);

@@ -8,9 +8,9 @@
  * RFC 9113 with nghttp2).  HTTP/1 pipelining is served in order, one exchange at a
  * time.
  *
- * What a peer may make us hold: one head (limit), the credit of each body, 100 streams
- * (limit by option) a connection.  Malformed requests are answered 400 (413, 431, 501,
- * 505 where they fit) and the connection closed.
+ * What a peer may make us hold: one head (limit, time), the credit of each body, 100
+ * streams (limit by option) a connection.  Malformed requests are answered 400 (408,
+ * 413, 431, 501, 505 where they fit) and the connection closed.
  */
 #include "http/exch.h"
 #include "net/conn.h"
@@ -25,6 +25,8 @@ struct http_server_config {
 	uint64_t keepalive_every, keepalive_timeout; /* h2 PING; ns; 0: off */
 	uint64_t idle_timeout; /* ns without an exchange, then closed in order; 0: none
 				*/
+	uint64_t head_timeout; /* ns for a head once its first byte came, then 408; 0:
+				  none; h1 */
 };
 
 struct http_server;
@@ -33,6 +35,10 @@ struct http_server_user {
 	/* A request head is complete: choose the stack, call exch_begin() (now or
 	 * later). x->conn_ctx is `arg`. */
 	void (*on_exch)(void *arg, struct exch *x);
+	/* May be NULL.  `rsp` is the codec's own answer to what could not become an
+	 * exchange, or ended without a response: to be counted; fields may be added. */
+	void (*on_refused)(void *arg, struct rsp_head *rsp, struct arena *a,
+		const struct err *why);
 	/* The connection is over (all exchanges are); the server frees itself after. */
 	void (*on_gone)(void *arg, const struct err *e);
 };

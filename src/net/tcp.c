@@ -31,6 +31,7 @@ struct tcp {
 	bool blocked;      /* the socket took no more: wait for WATCH_OUT */
 	bool fin_sent, is_leaving;
 	bool show_kept; /* the user wants to see what is kept, or eof */
+	int deaf; /* errno of a write: the peer takes no more, but may have spoken */
 	uint64_t connect_timeout;
 	struct addr to;
 };
@@ -148,20 +149,34 @@ static void send_fin(struct tcp *t)
 	ended_both_ways(t);
 }
 
+/*
+ * A server may answer and close before it has read all.  What it said lies in the
+ * socket and is read first; then the end says why.
+ */
+static ssize_t send_failed(struct tcp *t, size_t n)
+{
+	if ((errno != EPIPE && errno != ECONNRESET) || !wants_in(t)) {
+		gone_errno(t, "write to");
+		return -1;
+	}
+	t->deaf = errno;
+	return (ssize_t)n;
+}
+
 /* Writes now what the socket takes; returns how much, or -1 after tcp_gone(). */
 static ssize_t send_now(struct tcp *t, const uint8_t *p, size_t n)
 {
 	ssize_t sent;
 
+	if (t->deaf)
+		return (ssize_t)n;
 	do
 		sent = send(t->fd, p, n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		sent = 0;
-	if (sent < 0) {
-		gone_errno(t, "write to");
-		return -1;
-	}
+	if (sent < 0)
+		return send_failed(t, n);
 	t->conn.bytes_out += (size_t)sent;
 	t->blocked = (size_t)sent < n;
 	return sent;
@@ -258,6 +273,11 @@ static bool read_some(struct tcp *t, size_t *budget)
 		return false;
 	if (n < 0) {
 		gone_errno(t, "read from");
+		return false;
+	}
+	if (n == 0 && t->deaf) {
+		errno = t->deaf;
+		gone_errno(t, "write to");
 		return false;
 	}
 	if (n == 0) {

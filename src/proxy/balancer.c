@@ -641,6 +641,15 @@ static enum flow again_request(struct exch *x, void *shared, void *state)
 	return FLOW_NEXT;
 }
 
+static void send_fresh(struct px *p)
+{
+	p->fresh = true;
+	log_info("proxy",
+		"request sent again: the server has closed an idle connection",
+		LS("addr", p->endpoint->text), LZ("method", p->x->req.method),
+		LE(&p->x->err));
+}
+
 static enum flow again_error(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
@@ -648,6 +657,10 @@ static enum flow again_error(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (!p->client || !exch_may_begin_again(x) || p->tries >= TRIES_MAX)
 		return FLOW_NEXT;
+	if (x->raced && p->fresh)
+		return FLOW_NEXT; /* once only */
+	if (x->raced)
+		send_fresh(p);
 	p->last = x->err;
 	if (x->reset_code == HTTP_REFUSED_STREAM)
 		endpoint_refused(p->endpoint, &x->err);

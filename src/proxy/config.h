@@ -70,7 +70,8 @@ struct proxy_config {
 	uint64_t out_tcp_failfast;
 	uint64_t dns_min_ttl, dns_max_ttl;
 	const char *tap_identity;
-	uint32_t head_max;
+	uint32_t head_max; /* bytes, of any head or trailers */
+	uint64_t head_timeout;
 };
 
 /* Returns the number of mistakes, each printed on stderr with its variable's name. */

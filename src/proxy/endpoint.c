@@ -287,8 +287,10 @@ static struct meter *endpoint_meter(struct endpoint *ep, struct slice authority)
 void endpoint_begin(struct endpoint *ep, struct px *p)
 {
 	enum http_kind kind = kind_for(ep, p);
-	struct session *s = session_with_room(ep, kind);
+	struct session *s = NULL;
 
+	if (!p->fresh || kind == HTTP_KIND_2)
+		s = session_with_room(ep, kind);
 	p->endpoint = ep;
 	ep->users++;
 	ep->load++;

@@ -238,6 +238,11 @@ static const struct stack inbound_stack = {
 	.service = &balancer_service,
 };
 
+static bool informs(const struct in_conn *c)
+{
+	return c->tls && *in_identity(c);
+}
+
 static void on_exch(void *arg, struct exch *x)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
@@ -249,7 +254,7 @@ static void on_exch(void *arg, struct exch *x)
 		exch_cancel(x, &e);
 		return;
 	}
-	p->informs = c->tls && *in_identity(c);
+	p->informs = informs(c);
 	restore_version(p);
 	exch_begin(x, &inbound_stack);
 }
@@ -262,8 +267,16 @@ static void on_gone(void *arg, const struct err *e)
 	in_conn_free(c, e);
 }
 
+static void on_refused(
+	void *arg, struct rsp_head *rsp, struct arena *a, const struct err *why)
+{
+	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
+
+	px_refused(c->client.worker, SIDE_IN, informs(c), rsp, a, why);
+}
+
 static const struct http_server_user server_user = {
-	.on_exch = on_exch, .on_gone = on_gone};
+	.on_exch = on_exch, .on_refused = on_refused, .on_gone = on_gone};
 
 void in_http_begin(struct in_conn *c, enum http_kind kind)
 {

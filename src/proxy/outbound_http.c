@@ -134,8 +134,17 @@ static void on_gone(void *arg, const struct err *e)
 	out_conn_free(c, e);
 }
 
+static void on_refused(
+	void *arg, struct rsp_head *rsp, struct arena *a, const struct err *why)
+{
+	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
+	struct pworker *w = c->client.worker;
+
+	px_refused(w, SIDE_OUT, !w->cfg->no_informational, rsp, a, why);
+}
+
 static const struct http_server_user server_user = {
-	.on_exch = on_exch, .on_gone = on_gone};
+	.on_exch = on_exch, .on_refused = on_refused, .on_gone = on_gone};
 
 void out_http_begin(struct out_conn *c, enum http_kind kind)
 {

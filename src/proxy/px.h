@@ -24,6 +24,7 @@ struct px {
 	struct http_client *client;
 	bool queued;        /* `node` is in a balancer's queue */
 	bool request_ended; /* before there was a connection for it */
+	bool fresh;         /* a kept connection failed it: the next is to be new */
 	struct fields *trailers;
 	struct err last; /* why the last try failed */
 	unsigned tries;
@@ -62,6 +63,11 @@ extern const struct filter again_filter;
 
 /* Answers `status` (as gRPC: `grpc`) with `text` as l5d-proxy-error. */
 enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text);
+
+/* What http_server_user.on_refused does: counts, logs and, where the client is to be
+ * told (`informs`), says why in the answer. */
+void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head *rsp,
+	struct arena *a, const struct err *why);
 
 /* Counts a failure in {in,out}bound_http_errors_total. */
 void px_count_error(struct px *p, const char *error);

@@ -23,20 +23,24 @@ static const struct rescue {
 	[ERR_BUG] = {500, GRPC_INTERNAL, "unexpected"},
 };
 
-void px_count_error(struct px *p, const char *error)
+static void count_error(struct pworker *w, enum side side, const char *error)
 {
 	struct buf b = BUF_INIT;
 	struct series *s;
 
 	labels_add(&b, "error", slice_of(error));
-	s = metrics_series(p->worker->metrics,
-		p->side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS,
-		buf_slice(&b));
+	s = metrics_series(w->metrics,
+		side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b));
 	buf_fini(&b);
 	if (!s)
 		return;
-	series_add(s, p->worker->index, 1);
+	series_add(s, w->index, 1);
 	series_put(s);
+}
+
+void px_count_error(struct px *p, const char *error)
+{
+	count_error(p->worker, p->side, error);
 }
 
 /* grpc-message carries any byte but these percent-encoded (gRPC over HTTP/2). */
@@ -143,6 +147,31 @@ static enum flow rescue_error(struct exch *x, void *shared, void *state)
 		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
 		LZ("authority", x->req.authority), LI("status", r->status), LE(&e));
 	return px_answer(p, r->status, r->grpc, true, e.msg);
+}
+
+static const char *refusal_label(const struct rsp_head *rsp)
+{
+	switch (rsp->status) {
+	case 408:
+		return "head timeout";
+	case 431:
+		return "head too large";
+	default:
+		return rsp->status < 500 ? "malformed request" : "unexpected";
+	}
+}
+
+void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head *rsp,
+	struct arena *a, const struct err *why)
+{
+	count_error(w, side, refusal_label(rsp));
+	log_info("proxy", "request refused",
+		LS("direction", side == SIDE_IN ? "inbound" : "outbound"),
+		LI("status", rsp->status), LE(why));
+	if (!informs)
+		return;
+	fields_add(&rsp->fields, a, SLICE("l5d-proxy-error"), field_text(a, why->msg));
+	fields_add(&rsp->fields, a, SLICE("l5d-proxy-connection"), SLICE("close"));
 }
 
 const struct filter rescue_filter = {.name = "rescue", .on_error = rescue_error};

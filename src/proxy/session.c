@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/spelling.h"
 
@@ -16,13 +17,30 @@ static void session_free(struct session *s, const struct err *why)
 	endpoint_reap(ep);
 }
 
+/*
+ * The server has said when it closes an idle connection: it is left before, so that no
+ * request is on its way then.
+ */
+static bool is_stale(const struct session *s, uint64_t now)
+{
+	uint64_t said = http_client_idle_limit(s->client);
+	uint64_t margin = said / 2 < NS_PER_S ? said / 2 : NS_PER_S;
+
+	return said && s->idle_since && now - s->idle_since >= said - margin;
+}
+
 struct session *session_with_room(struct endpoint *ep, enum http_kind kind)
 {
-	struct session *s = list_first(&ep->sessions[kind], struct session, node);
+	struct session *s;
 
-	if (!s || !s->client || s->closing || !http_client_has_room(s->client))
-		return NULL;
-	return s;
+	while ((s = list_first(&ep->sessions[kind], struct session, node))) {
+		if (!s->client || s->closing || !http_client_has_room(s->client))
+			return NULL;
+		if (!is_stale(s, loop_now(ep->worker->loop)))
+			return s;
+		session_drain(s);
+	}
+	return NULL;
 }
 
 /* "HTTP/1.1; absolute-form; case=title": what the far proxy is to turn it back into. */
@@ -268,7 +286,8 @@ void session_drain(struct session *s)
 
 void session_sweep(struct session *s, uint64_t now)
 {
-	if (s->client && s->idle_since && !s->closing &&
-		now - s->idle_since > s->ep->side->pool_idle)
+	if (!s->client || !s->idle_since || s->closing)
+		return;
+	if (now - s->idle_since > s->ep->side->pool_idle || is_stale(s, now))
 		session_drain(s);
 }

@@ -40,6 +40,7 @@ static struct http_server_config http_config(
 	const struct proxy_config *cfg, const struct side_config *side)
 {
 	return (struct http_server_config){.head_max = cfg->head_max,
+		.head_timeout = cfg->head_timeout,
 		.max_streams = side->h2_server.max_streams,
 		.stream_window = side->h2_server.stream_window,
 		.conn_window = side->h2_server.conn_window,
