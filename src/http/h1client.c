@@ -194,6 +194,8 @@ static void h1c_begin(struct http_client *base, struct exch *x)
 	c->mark = base->conn->bytes_out;
 	c->heard_mark = base->conn->bytes_in;
 	h1_write_request(&t, &x->req, framing);
+	if (h1_text_grow(&t, x->arena, client_head_max(base)))
+		h1_write_request(&t, &x->req, framing);
 	if (t.full) {
 		too_large(c);
 		return;
@@ -262,6 +264,8 @@ static void h1c_end_body(struct exch *x, const struct fields *trailers)
 		return;
 	t = text_begin(c);
 	h1_write_trailers(&t, trailers);
+	if (h1_text_grow(&t, x->arena, client_head_max(&c->base)))
+		h1_write_trailers(&t, trailers);
 	if (t.full)
 		give_up(c, conn_abort);
 	else
@@ -527,5 +531,7 @@ struct http_client *h1_client_new(
 		&c->in, HTTP1_RESPONSE, cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX);
 	later_init(&c->end, on_end);
 	conn_use(conn, &h1_user, c);
+	if (cfg->head_max > conn->hold)
+		conn->hold = cfg->head_max;
 	return &c->base;
 }

@@ -328,6 +328,17 @@ int h1_read_trailers(const struct http1_head *in, struct arena *a, struct fields
 
 /* ---- writing ---- */
 
+bool h1_text_grow(struct h1_text *t, struct arena *a, size_t head_max)
+{
+	size_t cap = t->cap + 2 * head_max; /* what filters add is less */
+	char *p = t->full ? arena_alloc(a, cap) : NULL;
+
+	if (!p)
+		return false;
+	*t = (struct h1_text){.p = p, .cap = cap};
+	return true;
+}
+
 static void add(struct h1_text *t, struct slice s)
 {
 	if (s.n > t->cap - t->n) {

@@ -38,6 +38,9 @@ struct h1_text {
 	bool full; /* it did not fit; do not send */
 };
 
+/* It was full: more room, in `a`, to write it again; false when there is none. */
+bool h1_text_grow(struct h1_text *t, struct arena *a, size_t head_max);
+
 void h1_write_request(
 	struct h1_text *t, const struct req_head *req, enum h1_framing framing);
 /* `close` and `keep_alive`: what to say in Connection. */

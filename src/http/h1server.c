@@ -199,6 +199,7 @@ static void src_head(struct exch *x)
 	struct h1x *hx = s->hx;
 	bool tunnel = s->may_tunnel && exch_is_tunnel(x);
 	struct h1_text t = text_begin(s);
+	struct h1_hop say;
 
 	s->framing =
 		(uint8_t)(tunnel ? H1_NONE
@@ -206,9 +207,11 @@ static void src_head(struct exch *x)
 	s->close |= s->draining || x->rsp.close || s->framing == H1_CLOSE;
 	/* it will not send the body it has announced, or it will: nobody knows */
 	s->close |= x->req.expects_100 && !x->req_ended && x->req_bytes == 0;
-	h1_write_response(&t, &x->rsp, (enum h1_framing)s->framing,
-		(struct h1_hop){.close = s->close && !tunnel,
-			.keep_alive = s->minor == 0 && s->keep_alive});
+	say = (struct h1_hop){.close = s->close && !tunnel,
+		.keep_alive = s->minor == 0 && s->keep_alive};
+	h1_write_response(&t, &x->rsp, (enum h1_framing)s->framing, say);
+	if (h1_text_grow(&t, x->arena, server_head_max(&s->base)))
+		h1_write_response(&t, &x->rsp, (enum h1_framing)s->framing, say);
 	text_send(s, &t);
 	if (tunnel) {
 		s->at = H1S_BODY;
@@ -262,6 +265,8 @@ static void src_end(struct exch *x, const struct fields *trailers)
 		return;
 	t = text_begin(s);
 	h1_write_trailers(&t, trailers);
+	if (h1_text_grow(&t, x->arena, server_head_max(&s->base)))
+		h1_write_trailers(&t, trailers);
 	text_send(s, &t);
 }
 
@@ -355,7 +360,7 @@ static struct h1x *h1x_new(struct h1server *s)
 	struct arena a;
 	struct h1x *hx;
 
-	arena_init(&a, ARENA_MAX);
+	arena_init(&a, ARENA_MAX + 4 * server_head_max(&s->base));
 	hx = arena_alloc(&a, sizeof *hx);
 	if (!hx)
 		return NULL;
@@ -665,5 +670,7 @@ struct http_server *h1_server_new(
 	if (cfg->idle_timeout)
 		timer_set(&s->idle, cfg->idle_timeout);
 	conn_use(c, &h1_user, s);
+	if (cfg->head_max > c->hold)
+		c->hold = cfg->head_max;
 	return &s->base;
 }

@@ -8,6 +8,7 @@ void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops)
 	c->magic = CONN_MAGIC;
 	c->loop = l;
 	c->ops = ops;
+	c->hold = CONN_HELD;
 }
 
 void conn_fini(struct conn *c)
@@ -61,6 +62,7 @@ void conn_use(struct conn *c, const struct conn_user *user, void *arg)
 {
 	c->user = user;
 	c->arg = arg;
+	c->hold = CONN_HELD;
 	c->owes_eof |= c->is_eof; /* behind what is kept */
 	c->is_eof = false;
 	conn_resume(c);

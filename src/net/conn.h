@@ -9,11 +9,11 @@
  * In:  bytes are read into the loop's scratch and shown to the user by on_in(), which
  *      says how many it consumed.  The rest is kept by the conn and shown again,
  * longer, when more arrives (so a codec or a detector may simply wait for more).  At
- * most CONN_HELD are kept; reading stops there by itself, and whenever conn_pause()
- * says so. Out: conn_write() takes everything; it leaves at the end of the turn, or at
- * once when it is large.  conn_backlog() says what has not left yet; a user over
- * CONN_HIGH stops producing until on_room() (backlog at or below CONN_LOW). An idle
- * conn holds no buffer.
+ * most CONN_HELD are kept, or what the user has set c->hold to; reading stops there by
+ * itself, and whenever conn_pause() says so. Out: conn_write() takes everything; it
+ * leaves at the end of the turn, or at once when it is large.  conn_backlog() says what
+ * has not left yet; a user over CONN_HIGH stops producing until on_room() (backlog at
+ * or below CONN_LOW). An idle conn holds no buffer.
  *
  * End: exactly one of
  *   on_gone()     the transport is over (error, reset, or both directions ended in
@@ -81,6 +81,7 @@ struct conn {
 	struct loop *loop;
 	struct addr local, peer;      /* of the socket below; zero for pipes */
 	uint64_t bytes_in, bytes_out; /* of this layer, for metrics */
+	size_t hold;                  /* CONN_HELD from conn_use() on */
 	struct conn_count *count;     /* private */
 	bool is_open;                 /* on_open has been or is being called */
 	bool is_eof;                  /* on_eof has been called */

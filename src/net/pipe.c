@@ -52,7 +52,7 @@ static void pipe_gone(struct pipe_end *p, enum errc code, const char *text)
 static bool takes(const struct pipe_end *p)
 {
 	return !p->dead && p->conn.user && !p->conn.is_paused &&
-	       kept_len(&p->in) < CONN_HELD;
+	       kept_len(&p->in) < p->conn.hold;
 }
 
 static void open_once(struct pipe_end *p)

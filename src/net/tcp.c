@@ -100,7 +100,7 @@ static bool wants_in(const struct tcp *t)
 	if (t->at == TCP_LINGER)
 		return !t->conn.is_eof;
 	return t->at == TCP_OPEN && t->conn.user && !t->conn.is_paused &&
-	       !t->conn.is_eof && !t->conn.owes_eof && kept_len(&t->in) < CONN_HELD;
+	       !t->conn.is_eof && !t->conn.owes_eof && kept_len(&t->in) < t->conn.hold;
 }
 
 static void rewatch(struct tcp *t)

@@ -196,7 +196,7 @@ static void reply(struct tlsconn *t)
 static bool wants_in(const struct tlsconn *t)
 {
 	return t->at == TLS_OPEN && t->below && !t->conn.is_paused && t->conn.user &&
-	       kept_len(&t->in) < CONN_HELD;
+	       kept_len(&t->in) < t->conn.hold;
 }
 
 /* Plaintext of one or more records, moved together. */
