@@ -34,6 +34,7 @@
 #include "base/err.h"
 #include "http/head.h"
 
+#define HTTP_PROTOCOL_ERROR 1
 #define HTTP_REFUSED_STREAM                                                            \
 	7 /* exch.reset_code: not processed at all (RFC 9113 §7)                      \
 	   */

@@ -207,15 +207,6 @@ static int read_fields(struct reader *r, const struct http1_head *in, struct are
 	return 0;
 }
 
-static bool is_authority(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
-			strchr("/\\?#@<>\"{}|^`", s.p[i]))
-			return false;
-	return true;
-}
-
 /* absolute form: scheme "://" authority [path] */
 static int read_absolute(struct reader *r, struct req_head *out, struct slice t)
 {
@@ -529,12 +520,14 @@ void h1_write_response(struct h1_text *t, const struct rsp_head *rsp,
 	ADD(t, "\r\n");
 }
 
-/* The last chunk, what follows it, and the end. */
+/* The last chunk, what follows it, and the end.  HTTP/2's may name what only a head
+ * may say (RFC 9110, section 6.5.1). */
 void h1_write_trailers(struct h1_text *t, const struct fields *trailers)
 {
 	ADD(t, "0\r\n");
-	if (trailers)
-		add_fields(t, trailers, false);
+	for (size_t i = 0; trailers && i < trailers->n; i++)
+		if (known_of(trailers->v[i].name) == K_OTHER)
+			add_field(t, &trailers->v[i]);
 	ADD(t, "\r\n");
 }
 

@@ -360,6 +360,7 @@ static int request_field(struct h2sx *sx, struct slice name, struct slice value)
 	if (slice_is(name, "host")) {
 		if (!req->authority.n)
 			req->authority = value;
+		req->two_hosts |= !slice_ieq(req->authority, value);
 		return 0;
 	}
 	return fields_add(&req->fields, &sx->arena, name, value);

@@ -1,6 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/head.h"
 
+#include "wire/http1.h"
+
+bool is_authority(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
+			strchr("/\\?#@<>\"{}|^`", s.p[i]))
+			return false;
+	return true;
+}
+
+static bool is_path(const struct req_head *req)
+{
+	struct slice s = req->path;
+
+	if (slice_is(req->method, "CONNECT"))
+		return s.n == 0;
+	if (slice_is(req->method, "OPTIONS") && slice_is(s, "*"))
+		return true;
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+			return false;
+	return s.n > 0 && s.p[0] == '/';
+}
+
+bool req_head_fits_http1(const struct req_head *req)
+{
+	return http1_is_token(req->method) && is_authority(req->authority) &&
+	       is_path(req) && !req->two_hosts;
+}
+
 static int make_room(struct fields *f, struct arena *a)
 {
 	size_t cap = f->cap ? 2 * f->cap : 16;

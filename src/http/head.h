@@ -48,6 +48,7 @@ struct req_head {
 	bool no_host;     /* HTTP/1.0 without Host or any authority */
 	bool expects_100; /* Expect: 100-continue */
 	bool te_trailers;
+	bool two_hosts; /* HTTP/2: Host is not what :authority says; it was dropped */
 	bool titled; /* HTTP/1: it spells names Like-This, and so are the codec's own */
 };
 
@@ -62,6 +63,12 @@ struct rsp_head {
 		      */
 	bool titled; /* as a request's */
 };
+
+/* Fit for an authority: no byte that ends it or starts something else. */
+bool is_authority(struct slice s);
+/* A head from HTTP/2 means the same as HTTP/1: nothing in its first line or Host ends
+ * either, and it has one authority. */
+bool req_head_fits_http1(const struct req_head *req);
 
 /* -1 when there are too many or the arena is full.  Names must be lower case. */
 int fields_add(

@@ -49,6 +49,18 @@ static void restore_version(struct px *p)
 	p->is_grpc = false;
 }
 
+/* No line, field or request is to come out that did not go in. */
+static void refuse(struct px *p)
+{
+	struct err e;
+
+	err_set(&e, ERR_SYNTAX, "an HTTP/2 request that cannot be HTTP/1");
+	px_count_error(p, "malformed request");
+	log_info("proxy", "request refused", LS("direction", "inbound"), LE(&e));
+	p->x->reset_code = HTTP_PROTOCOL_ERROR;
+	exch_cancel(p->x, &e);
+}
+
 /* What the response was, for the proxy that carries it to the client. */
 static struct slice answered_proto(const struct px *p)
 {
@@ -256,6 +268,8 @@ static void on_exch(void *arg, struct exch *x)
 	}
 	p->informs = informs(c);
 	restore_version(p);
+	if (p->was_h1 && !req_head_fits_http1(&x->req))
+		refuse(p);
 	exch_begin(x, &inbound_stack);
 }
 

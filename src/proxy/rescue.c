@@ -149,22 +149,19 @@ static enum flow rescue_error(struct exch *x, void *shared, void *state)
 	return px_answer(p, r->status, r->grpc, true, e.msg);
 }
 
-static const char *refusal_label(const struct rsp_head *rsp)
+static const char *refusal_label(const struct rsp_head *rsp, const struct err *why)
 {
-	switch (rsp->status) {
-	case 408:
+	if (rsp->status == 408)
 		return "head timeout";
-	case 431:
+	if (rsp->status == 431)
 		return "head too large";
-	default:
-		return rsp->status < 500 ? "malformed request" : "unexpected";
-	}
+	return why->code == ERR_SYNTAX ? "malformed request" : "unexpected";
 }
 
 void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head *rsp,
 	struct arena *a, const struct err *why)
 {
-	count_error(w, side, refusal_label(rsp));
+	count_error(w, side, refusal_label(rsp, why));
 	log_info("proxy", "request refused",
 		LS("direction", side == SIDE_IN ? "inbound" : "outbound"),
 		LI("status", rsp->status), LE(why));

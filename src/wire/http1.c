@@ -249,6 +249,8 @@ static enum http1_got head_error(
 	if (f->broken)
 		return bad(h, 400, "a folded line");
 	switch (e) {
+	case HPE_INVALID_METHOD:
+		return bad(h, 400, "a malformed request line");
 	case HPE_INVALID_VERSION:
 		return bad(h, 505, "not HTTP/1.0 or 1.1");
 	case HPE_INVALID_TRANSFER_ENCODING:
