@@ -246,7 +246,7 @@ static int read_target(struct reader *r, struct req_head *out, struct slice t)
 	}
 	if (t.n == 0)
 		return 400;
-	if (t.p[0] != '/' && !slice_is(t, "*"))
+	if (t.p[0] != '/' && !(slice_is(t, "*") && slice_is(out->method, "OPTIONS")))
 		return read_absolute(r, out, t);
 	out->path = put(r, t);
 	out->authority = r->host;

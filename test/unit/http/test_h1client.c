@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "t.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/obj.h"
 #include "http/client.h"
 #include "net/pipe.h"
@@ -67,8 +68,8 @@ static void call_over(struct exch *x)
 
 	c->over = true;
 	if (x->err.code != ERR_NONE)
-		buf_printf(&c->text, "!%s%s", errc_name(x->err.code),
-			x->touched ? "" : " untouched");
+		buf_printf(&c->text, "!%s%s%s", errc_name(x->err.code),
+			x->touched ? "" : " untouched", x->raced ? " raced" : "");
 }
 
 static const struct source call_source = {.info = call_info,
@@ -366,6 +367,116 @@ TEST(a_connection_that_ends_before_a_byte_left_has_touched_nothing)
 	EQ_STR(text_of(&c.text), "!closed untouched");
 	call_fini(&c);
 	stop();
+}
+
+/* One exchange in order, so that the connection is a kept one. */
+static void use_once(const char *answer)
+{
+	struct call c;
+
+	call_make(&c, "GET", "/");
+	exch_req_end(&c.x, NULL);
+	exch_begin(&c.x, &stack);
+	settle();
+	say(answer);
+	OK(c.over && c.x.err.code == ERR_NONE);
+	call_fini(&c);
+}
+
+#define NONE "HTTP/1.1 204 None\r\n\r\n"
+
+TEST(a_race_with_the_closing_of_a_kept_connection_is_told)
+{
+	static const struct {
+		const char *method;
+		bool kept;
+		const char *answer; /* before the server ends it */
+		void (*how)(struct conn *);
+		const char *want;
+	} rows[] = {
+		{"GET", true, "", conn_shutdown, "!closed raced"},
+		{"GET", true, "", conn_abort, "!closed raced"},
+		{"PUT", true, "", conn_shutdown, "!closed raced"},
+		{"DELETE", true, "", conn_shutdown, "!closed raced"},
+		{"POST", true, "", conn_shutdown, "!closed"},
+		{"PATCH", true, "", conn_shutdown, "!closed"},
+		{"BREW", true, "", conn_shutdown, "!closed"},
+		{"GET", false, "", conn_shutdown, "!closed"},
+		{"GET", true, "H", conn_shutdown, "!closed"},
+		{"GET", true, "HTTP/1.1 100 Go on\r\n\r\n", conn_shutdown,
+			"(100)!closed"},
+	};
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct call c;
+
+		start(0);
+		if (rows[i].kept)
+			use_once(NONE);
+		call_make(&c, rows[i].method, "/");
+		exch_req_end(&c.x, NULL);
+		exch_begin(&c.x, &stack);
+		settle();
+		say(rows[i].answer);
+		raw_gone = rows[i].how == conn_abort;
+		rows[i].how(raw);
+		settle();
+		if (strcmp(text_of(&c.text), rows[i].want) != 0)
+			T_FAIL("row %zu: %s", i, text_of(&c.text));
+		call_fini(&c);
+		stop();
+	}
+}
+
+TEST(how_long_a_server_keeps_a_connection_is_heard)
+{
+	static const struct {
+		const char *said;
+		uint64_t seconds;
+	} rows[] = {{"timeout=5", 5}, {"max=9, timeout=15", 15}, {"timeout=x", 0},
+		{"timeout=99999999", 0}, {"timeout=-1", 0}, {"", 0}};
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		char answer[128];
+
+		start(0);
+		snprintf(answer, sizeof answer,
+			"HTTP/1.1 204 None\r\nKeep-Alive: %s\r\n\r\n", rows[i].said);
+		use_once(answer);
+		EQ_INT(http_client_idle_limit(client), rows[i].seconds * NS_PER_S);
+		stop();
+	}
+}
+
+TEST(names_are_written_as_they_were_spelt)
+{
+	struct call c;
+	struct fields trailers = {0};
+	struct field *f;
+
+	start(0);
+	call_make(&c, "POST", "/");
+	fields_add(&c.x.req.fields, &c.arena, SLICE("x-id"), SLICE("1"));
+	fields_add(&c.x.req.fields, &c.arena, SLICE("cookie"), SLICE("a=1"));
+	fields_add(&c.x.req.fields, &c.arena, SLICE("soap"), SLICE("2"));
+	f = c.x.req.fields.v;
+	f[0].spelt = "X-ID";
+	f[1].spelt = "Cookie";
+	c.x.req.titled = c.x.req.te_trailers = true;
+	c.x.req.length = BODY_UNKNOWN;
+	exch_begin(&c.x, &stack);
+	fields_add(&trailers, &c.arena, SLICE("sum"), SLICE("9"));
+	fields_add(&trailers, &c.arena, SLICE("content-length"), SLICE("9"));
+	fields_add(&trailers, &c.arena, SLICE("host"), SLICE("other"));
+	trailers.v[0].spelt = "Sum";
+	exch_req_end(&c.x, &trailers);
+	settle();
+	EQ_STR(text_of(&got),
+		"POST / HTTP/1.1\r\nHost: h\r\nX-ID: 1\r\nCookie: a=1\r\nsoap: 2\r\n"
+		"Transfer-Encoding: chunked\r\nConnection: te\r\nTE: trailers\r\n\r\n"
+		"0\r\nSum: 9\r\n\r\n");
+	stop();
+	call_fini(&c);
 }
 
 TEST(an_idle_server_that_speaks_or_closes_is_left)

@@ -151,8 +151,19 @@ static void on_server_gone(void *arg, const struct err *e)
 	server_gone = true;
 }
 
+static char refused[256];
+static void on_refused(
+	void *arg, struct rsp_head *rsp, struct arena *a, const struct err *why)
+{
+	(void)arg;
+	snprintf(refused, sizeof refused, "%d %s", rsp->status, why->msg);
+	fields_add(&rsp->fields, a, SLICE("why"), SLICE("told"));
+}
+
 static const struct http_server_user server_user = {
 	.on_exch = on_exch, .on_gone = on_server_gone};
+static const struct http_server_user told_user = {
+	.on_exch = on_exch, .on_refused = on_refused, .on_gone = on_server_gone};
 
 /* ---- the client ---- */
 
@@ -179,6 +190,7 @@ static const struct conn_user client_user = {
 	.on_in = client_in, .on_eof = on_client_eof, .on_gone = on_client_gone};
 
 static struct http_server_config cfg;
+static const struct http_server_user *user = &server_user;
 
 static void start(size_t cut)
 {
@@ -188,7 +200,7 @@ static void start(size_t cut)
 	EQ_INT(pipe_new(loop, cut, ends, NULL), 0);
 	client = ends[0];
 	conn_use(client, &client_user, NULL);
-	server = http_server_new(ends[1], HTTP_KIND_1, &cfg, &server_user, NULL, NULL);
+	server = http_server_new(ends[1], HTTP_KIND_1, &cfg, user, NULL, NULL);
 	got = heard = BUF_INIT;
 	server_gone = client_eof = client_gone = false;
 	overs = 0;
@@ -438,17 +450,70 @@ TEST(a_request_that_asks_for_an_upgrade_and_gets_none_goes_on)
 	stop();
 }
 
+static void wait_for_end(void)
+{
+	for (int i = 0; i < 5000 && !client_eof; i++) {
+		usleep(1000);
+		settle();
+	}
+	OK(client_eof);
+}
+
+TEST(a_head_that_is_slow_is_refused_and_an_idle_connection_is_not)
+{
+	cfg.head_timeout = 5 * NS_PER_MS;
+	user = &told_user;
+	start(0);
+	say("GET /a HTTP/1.1\r\n" H "\r\n");
+	usleep(10000);
+	settle();
+	OK(!client_eof);
+	say("GET /a HTTP/1.1\r\nHo");
+	wait_for_end();
+	EQ_STR(text_of(&got), OK3 "HTTP/1.1 408 Request Timeout\r\nwhy: told\r\n" SHUT);
+	EQ_STR(refused, "408 the request's head was not whole within 5 ms");
+	stop();
+}
+
+TEST(a_refusal_says_why)
+{
+	static const struct {
+		const char *say, *why;
+	} rows[] = {
+		{"GET / HTTP/1.1\r\n\r\n", "400 malformed request: no Host"},
+		{"GET / HTTP/1.1\r\n" H H "\r\n",
+			"400 malformed request: more than one Host"},
+		{"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+			"400 malformed request: a malformed Host"},
+		{"GET * HTTP/1.1\r\n" H "\r\n",
+			"400 malformed request: a malformed target"},
+		{"GET / HTTP/1.1\r\n" H "A: 0123456789012345678901234567890\r\n\r\n",
+			"431 malformed request: field \"A\": the head is too large "
+			"(the limit is 50 bytes)"},
+		{"POST / HTTP/1.1\r\n" H "Content-Length: +1\r\n\r\n",
+			"400 malformed request: Invalid character in Content-Length"},
+		{"GET /fail HTTP/1.1\r\n" H "\r\n", "504 too slow"},
+	};
+
+	cfg.head_max = 50;
+	user = &told_user;
+	for (size_t i = 0; i < countof(rows); i++) {
+		start(0);
+		say(rows[i].say);
+		EQ_STR(refused, rows[i].why);
+		OK(strstr(text_of(&got), "why: told\r\n"));
+		OK(client_eof);
+		stop();
+	}
+}
+
 TEST(an_idle_connection_is_closed)
 {
 	cfg.idle_timeout = 5 * NS_PER_MS;
 	start(0);
 	say("GET /a HTTP/1.1\r\n" H "\r\n");
 	OK(!client_eof);
-	for (int i = 0; i < 1000 && !client_eof; i++) {
-		usleep(1000);
-		settle();
-	}
-	OK(client_eof);
+	wait_for_end();
 	stop();
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "net/ender.h"
@@ -293,6 +295,56 @@ TEST(a_reset_is_seen_though_the_peer_had_shut_its_side)
 	loop_run(loop, NULL);
 	OK(half_why.sys == EPIPE || half_why.sys == ECONNRESET); /* Linux says EPIPE */
 	listener_free(ln);
+	end_loop();
+}
+
+/* Two sockets that are connected: ours, and the peer's. */
+static void tcp_pair(int fds[2])
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof at;
+	int ln = socket(AF_INET, SOCK_STREAM, 0);
+
+	OK(bind(ln, (struct sockaddr *)&at, n) == 0 && listen(ln, 1) == 0);
+	OK(getsockname(ln, (struct sockaddr *)&at, &n) == 0);
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	OK(connect(fds[0], (struct sockaddr *)&at, n) == 0);
+	fds[1] = accept(ln, NULL, NULL);
+	OK(fds[1] >= 0);
+	close(ln);
+}
+
+static void keep_why(struct conn *c, void *arg, const struct err *e)
+{
+	(void)c;
+	*(struct err *)arg = *e;
+	loop_stop(loop);
+}
+
+TEST(what_came_before_a_failed_write_is_still_read)
+{
+	static const struct conn_user user = {.on_in = count_in, .on_gone = keep_why};
+	static const struct linger hard = {.l_onoff = 1};
+	static char much[100000];
+	struct err why = {0};
+	struct conn *c;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	tcp_pair(fds);
+	c = tcp_adopt(loop, fds[0], NULL, NULL);
+	conn_use(c, &user, &why);
+	EQ_INT(write(fds[1], "enough", 6), 6);
+	setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	close(fds[1]);
+	conn_write(c, much, sizeof much);
+	conn_write(c, much, sizeof much);
+	alarm(30);
+	EQ_INT(why.code, ERR_NONE);
+	loop_run(loop, NULL);
+	EQ_INT(bytes_seen, 6);
+	EQ_INT(why.code, ERR_SYS);
 	end_loop();
 }
 

@@ -350,6 +350,50 @@ TEST(responses_give_the_same_events_at_every_cut)
 		check(HTTP1_RESPONSE, &to_head[i], true, false);
 }
 
+TEST(responses_of_two_meanings_are_refused)
+{
+#define R "HTTP/1.1 200 OK\r\n"
+	static const char *const rows[] = {
+		R "Content-Length: 3\r\nContent-Length: 3\r\n\r\n",
+		R "Content-Length: 3, 3\r\n\r\n",
+		R "Content-Length: +3\r\n\r\n",
+		R "Content-Length : 3\r\n\r\n",
+		R "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+		R "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+		R "Transfer-Encoding: gzip, chunked\r\n\r\n",
+		R "Transfer-Encoding: chunked, identity\r\n\r\n",
+		R "Transfer-Encoding: xchunked\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		R "A: b\r\n c\r\n\r\n",
+		R " A: b\r\n\r\n",
+		R "A: b\rc\r\n\r\n",
+		R "A: b\nc: d\r\n\r\n",
+		R "A b\r\n\r\n",
+		R "A\x01: b\r\n\r\n",
+		R "A: \x01\r\n\r\n",
+		"HTTP/1.1 20 OK\r\n\r\n",
+		"HTTP/1.1 099 Low\r\n\r\n",
+		"HTTP/1.1 1000 High\r\n\r\n",
+		"HTTP/1.1 600 High\r\n\r\n",
+		"HTTP/2.0 200 OK\r\n\r\n",
+		"http/1.1 200 OK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\r\n\r\n",
+		"HTTP/1.1  200 OK\r\n\r\n",
+		"HTTP/1.1\r\n\r\n",
+		R "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 1\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < countof(rows); i++)
+		for (size_t cut = 1; cut <= strlen(rows[i]); cut++) {
+			struct http1 h;
+
+			http1_init(&h, HTTP1_RESPONSE, 65536);
+			run(&h, rows[i], cut, SIZE_MAX, false);
+			if (!strstr(trace, "BAD"))
+				T_FAIL("row %zu at cut %zu: %s", i, cut, trace);
+		}
+}
+
 TEST(a_message_cut_short_is_bad)
 {
 	static const struct row rows[] = {
