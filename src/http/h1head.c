@@ -33,9 +33,14 @@ static const struct {
 	{SLICE("transfer-encoding"), K_DROP},
 };
 
-/* `name` is lower case. */
+/* `name` is lower case.  Most have a length that none of the above has. */
 static enum known known_of(struct slice name)
 {
+	const uint32_t lengths = 1 << 2 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 |
+				 1 << 16 | 1 << 17;
+
+	if (name.n > 17 || !(lengths >> name.n & 1))
+		return K_OTHER;
 	for (size_t i = 0; i < countof(known_fields); i++)
 		if (slice_eq(known_fields[i].name, name))
 			return known_fields[i].known;
@@ -63,40 +68,39 @@ static struct slice put(struct reader *r, struct slice s)
 	return slice_bytes(p, s.n);
 }
 
-static bool is_upper(char c)
+/* In lower case; returns whether that made a difference. */
+static bool lower(char *to, struct slice s)
 {
-	return c >= 'A' && c <= 'Z';
+	unsigned char upper, any = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		upper = (unsigned char)(s.p[i] - 'A') < 26;
+		to[i] = (char)(s.p[i] | upper << 5);
+		any |= upper;
+	}
+	return any;
 }
 
 static struct slice put_lower(struct reader *r, struct slice s)
 {
 	char *p = r->at;
 
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = (char)(is_upper(s.p[i]) ? s.p[i] | 0x20 : s.p[i]);
+	lower(p, s);
 	r->at += s.n;
 	return slice_bytes(p, s.n);
-}
-
-static bool has_upper(struct slice s)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < s.n; i++)
-		any |= is_upper(s.p[i]);
-	return any;
 }
 
 /* A field's name in lower case, and as it was spelt where that is another. */
 static struct field put_name(struct reader *r, struct slice name)
 {
-	struct field f = {.name = put(r, name), .value = SLICE("")};
+	struct field f = {.name = {r->at, name.n}};
+	bool differs = lower(r->at, name);
 
-	if (!has_upper(name))
+	r->at += name.n;
+	if (!differs)
 		return f;
-	f.spelt = f.name.p;
-	f.name = put_lower(r, name);
-	r->titled |= is_upper(name.p[0]);
+	f.spelt = put(r, name).p;
+	r->titled |= (unsigned char)(name.p[0] - 'A') < 26;
 	return f;
 }
 
@@ -276,7 +280,8 @@ int h1_read_request(const struct http1_head *in, struct arena *a, struct req_hea
 		return wrong(hop, r.hosts ? "more than one Host" : "no Host");
 	out->method = put(&r, in->method);
 	status = read_target(&r, out, in->target);
-	if (status || !is_authority(out->authority) || !is_authority(r.host))
+	if (status || !is_authority(out->authority) ||
+		(out->authority.p != r.host.p && !is_authority(r.host)))
 		return wrong(hop, status ? "a malformed target" : "a malformed Host");
 	out->no_host = r.hosts == 0 && !out->authority.n;
 	out->te_trailers = r.te_trailers;

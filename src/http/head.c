@@ -5,9 +5,24 @@
 
 bool is_authority(struct slice s)
 {
+	static const bool not_there[256] = {[0 ... ' '] = true,
+		[0x7f] = true,
+		['/'] = true,
+		['\\'] = true,
+		['?'] = true,
+		['#'] = true,
+		['@'] = true,
+		['<'] = true,
+		['>'] = true,
+		['"'] = true,
+		['{'] = true,
+		['}'] = true,
+		['|'] = true,
+		['^'] = true,
+		['`'] = true};
+
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
-			strchr("/\\?#@<>\"{}|^`", s.p[i]))
+		if (not_there[(unsigned char)s.p[i]])
 			return false;
 	return true;
 }

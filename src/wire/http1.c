@@ -218,13 +218,15 @@ static size_t skip_empty(const uint8_t *p, size_t n)
 
 /* ---- a head ---- */
 
-static struct slice field_value(const struct http1_head *head, const char *name, int *n)
+static struct slice field_value(
+	const struct http1_head *head, struct slice name, int *n)
 {
 	struct slice found = SLICE("");
 
 	*n = 0;
 	for (size_t i = 0; i < head->nfields; i++)
-		if (slice_ieq(head->field[i].name, slice_of(name))) {
+		if (head->field[i].name.n == name.n &&
+			slice_ieq(head->field[i].name, name)) {
 			found = head->field[i].value;
 			++*n;
 		}
@@ -254,7 +256,7 @@ static enum http1_got head_error(
 	case HPE_INVALID_VERSION:
 		return bad(h, 505, "not HTTP/1.0 or 1.1");
 	case HPE_INVALID_TRANSFER_ENCODING:
-		field_value(f->head, "content-length", &lengths);
+		field_value(f->head, SLICE("content-length"), &lengths);
 		return bad(h, 400,
 			lengths ? "a length beside a transfer coding"
 				: "a transfer coding that does not end in chunked");
@@ -299,7 +301,8 @@ static int run_request(llhttp_t *parser, struct http1_head *head, struct slice t
 static enum http1_got check_coding(struct http1 *h, struct http1_head *head)
 {
 	int n;
-	struct slice coding = field_value(head, "transfer-encoding", &n), last = coding;
+	struct slice coding = field_value(head, SLICE("transfer-encoding"), &n),
+		     last = coding;
 
 	head->chunked = n > 0;
 	if (n == 0)
