@@ -28,6 +28,9 @@ int h1_read_response(const struct http1_head *in, struct arena *a, struct rsp_he
 	struct h1_hop *hop);
 int h1_read_trailers(const struct http1_head *in, struct arena *a, struct fields *out);
 
+/* A field that only a codec may write; `name` is lower case. */
+bool h1_is_own(struct slice name);
+
 /* How a message's end is told. */
 enum h1_framing { H1_NONE, H1_LENGTH, H1_CHUNKED, H1_CLOSE };
 

@@ -425,6 +425,10 @@ static void malformed(struct h1server *s, const struct http1_out *out)
 {
 	struct err why;
 
+	if (s->at == H1S_DRAIN) { /* it was answered */
+		give_up(s, conn_finish);
+		return;
+	}
 	http1_explain(&s->in, out, &why);
 	err_wrap(&why, "malformed request");
 	s->refusal = s->in.status;

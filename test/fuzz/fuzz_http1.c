@@ -40,6 +40,17 @@ static void count(struct events *ev, enum http1_got got, const struct http1_out 
 	}
 }
 
+/* A refusal names a field only by what may be a name, however the input ends. */
+static void explain(const struct http1 *h, const struct http1_out *out)
+{
+	struct err e;
+
+	must(h->why && h->status >= 400);
+	must(!out->culprit.n || http1_is_token(out->culprit));
+	http1_explain(h, out, &e);
+	must(e.code == ERR_SYNTAX || e.code == ERR_LIMIT);
+}
+
 static struct events run(
 	enum http1_kind kind, const uint8_t *p, size_t n, size_t cut, size_t data_max)
 {
@@ -59,12 +70,13 @@ static struct events run(
 			memcpy(copy, p + at, shown - at);
 			got = http1_next(&h, copy, shown - at, data_max, &out);
 			must(out.used <= shown - at);
-			if (got != HTTP1_BAD)
+			if (got == HTTP1_BAD)
+				explain(&h, &out);
+			else
 				count(&ev, got, &out);
 			free(copy);
 			at += out.used;
 			if (got == HTTP1_BAD) {
-				must(h.why && h.status >= 400);
 				ev.bad = true;
 				return ev;
 			}

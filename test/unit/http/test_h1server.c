@@ -296,6 +296,9 @@ TEST(what_is_said_and_heard_does_not_depend_on_cuts)
 		{"POST /early HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: "
 		 "4\r\n\r\n",
 			"POST h/early expect=100-continue;", OKC, true},
+		{"POST /early HTTP/1.1\r\n" H
+		 "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+			"POST h/early;", OK3, true},
 		{"GET /fail HTTP/1.1\r\n" H "\r\n", "GET h/fail;",
 			"HTTP/1.1 504 Gateway Timeout\r\n" SHUT, true},
 		{"GET /tunnel HTTP/1.1\r\n" H
