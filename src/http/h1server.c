@@ -396,6 +396,8 @@ static void begin(struct h1server *s, const struct http1_head *head)
 	s->close = hop.close;
 	s->keep_alive = hop.keep_alive;
 	s->is_head = slice_is(hx->x.req.method, "HEAD");
+	if (head->chunked) /* its end cannot wait for the answer: no upgrade */
+		hx->x.req.upgrade = SLICE("");
 	s->may_tunnel = hx->x.req.upgrade.n || slice_is(hx->x.req.method, "CONNECT");
 	s->refusal = 0;
 	/* known before it begins, so that its service need not expect a body */
