@@ -85,7 +85,7 @@ static struct slice answered_proto(const struct px *p)
 static struct meter *grant_meter(struct in_conn *c, const struct px *p,
 	const struct authz *az, struct series **allow)
 {
-	struct pworker *w = c->client.worker;
+	struct pworker *w = c->duct.client.worker;
 	struct buf b = BUF_INIT, a = BUF_INIT;
 	struct meter *m;
 
@@ -123,12 +123,12 @@ static void use_grant(struct in_conn *c, struct px *p, const struct authz *az)
 	}
 	p->meter = meter_ref(g->meter);
 	if (g->allow)
-		series_add(g->allow, c->client.worker->index, 1);
+		series_add(g->allow, c->duct.client.worker->index, 1);
 }
 
 static void count_denied(struct in_conn *c, const struct px *p, enum family f)
 {
-	struct pworker *w = c->client.worker;
+	struct pworker *w = c->duct.client.worker;
 	struct buf b = BUF_INIT;
 	struct series *s;
 
@@ -258,7 +258,7 @@ static bool informs(const struct in_conn *c)
 static void on_exch(void *arg, struct exch *x)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
-	struct px *p = px_new(x, c->client.worker, SIDE_IN);
+	struct px *p = px_new(x, c->duct.client.worker, SIDE_IN);
 	struct err e;
 
 	if (!p) {
@@ -277,7 +277,7 @@ static void on_gone(void *arg, const struct err *e)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
-	c->http = NULL;
+	c->duct.http = NULL;
 	in_conn_free(c, e);
 }
 
@@ -294,17 +294,5 @@ static const struct http_server_user server_user = {
 
 void in_http_begin(struct in_conn *c, enum http_kind kind)
 {
-	struct err e;
-
-	c->at = IN_HTTP;
-	c->http = http_server_new(
-		c->conn, kind, &c->client.worker->in_http, &server_user, c, &e);
-	if (!c->http) {
-		log_warn("proxy", "inbound connection dropped", LE(&e));
-		conn_end(c->conn);
-		in_conn_free(c, &e);
-		return;
-	}
-	if (c->client.worker->draining)
-		http_server_drain(c->http);
+	duct_http(&c->duct, kind, &server_user, c);
 }

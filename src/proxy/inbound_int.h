@@ -3,13 +3,10 @@
 #define PROXY_INBOUND_INT_H
 
 /*
- * Shared by inbound.c (connections), inbound_port.c (policy of a port) and
- * inbound_http.c (requests).
+ * Shared by inbound.c (connections), inbound_port.c (policy of a port),
+ * inbound_http.c (requests) and inbound_labels.c (what they are counted under).
  */
-#include "http/server.h"
-#include "net/relay.h"
-#include "proxy/balancer.h"
-#include "proxy/sniff.h"
+#include "proxy/duct.h"
 
 /* One port of the application and its policy, as of now. */
 struct in_port {
@@ -34,10 +31,6 @@ enum in_at {
 	IN_SNIFF,  /* TLS? */
 	IN_SHAKE,  /* our TLS handshake */
 	IN_DETECT, /* HTTP? */
-	IN_DIAL,   /* opaque: the application is being dialled */
-	IN_RELAY,
-	IN_HTTP,
-	IN_OVER,
 };
 
 /* What the series of an admitted request are, for one route and authorization. */
@@ -52,25 +45,16 @@ struct in_grant {
 struct in_conn {
 	unsigned magic;
 	enum in_at at;
-	struct client client; /* in the worker */
-	struct list node;     /* in the port: waiting or streams */
+	struct duct duct;
+	struct list node; /* in the port: waiting or streams */
 	struct in_port *port;
-	struct conn *conn; /* the client's, top-most */
 	struct addr dst, peer;
-	struct flow_count flow;
 	bool tls;          /* mesh TLS ends here */
 	bool tls_detected; /* somebody's TLS, not ours */
 	char *client_id;   /* "" when TLS without a certificate; NULL without TLS */
 	char *sni;
 	const char *no_tls; /* label no_tls_reason */
-	bool timed_out;     /* the client did not say in time what it speaks */
 
-	struct sniff *sniff;
-	struct stream *stream; /* to the application */
-	struct conn *app;      /* dialled because the client was silent */
-	struct flow_count app_flow;
-	struct relay *relay;
-	struct http_server *http;
 	struct balancer *balancer; /* the application: a reference */
 	struct in_grant grant;     /* of the last request */
 };
@@ -82,6 +66,11 @@ void in_http_begin(struct in_conn *c, enum http_kind kind);
 /* Labels of the target and the client's TLS, in the order of spec §13.1. */
 void in_target_labels(struct buf *b, const struct in_conn *c);
 void in_tls_labels(struct buf *b, const struct in_conn *c);
+struct transport_meter *in_accepted_meter(const struct in_conn *c); /* a reference */
+/* Adds 1 to the series with the target, the server and an authorization (or NULL). */
+void in_count(const struct in_conn *c, enum family f, const struct authz *az);
+void in_count_error(const struct in_conn *c, const char *error);
+
 void in_conn_free(struct in_conn *c, const struct err *why);
 /* The policy changed: byte streams that it no longer admits end. */
 void in_conn_recheck(struct in_conn *c);

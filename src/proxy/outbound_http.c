@@ -114,7 +114,7 @@ static const struct stack outbound_stack = {
 static void on_exch(void *arg, struct exch *x)
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
-	struct px *p = px_new(x, c->client.worker, SIDE_OUT);
+	struct px *p = px_new(x, c->duct.client.worker, SIDE_OUT);
 	struct err e;
 
 	if (!p) {
@@ -122,7 +122,7 @@ static void on_exch(void *arg, struct exch *x)
 		exch_cancel(x, &e);
 		return;
 	}
-	p->informs = !c->client.worker->cfg->no_informational;
+	p->informs = !c->duct.client.worker->cfg->no_informational;
 	exch_begin(x, &outbound_stack);
 }
 
@@ -130,7 +130,7 @@ static void on_gone(void *arg, const struct err *e)
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 
-	c->http = NULL;
+	c->duct.http = NULL;
 	out_conn_free(c, e);
 }
 
@@ -148,17 +148,5 @@ static const struct http_server_user server_user = {
 
 void out_http_begin(struct out_conn *c, enum http_kind kind)
 {
-	struct err e;
-
-	c->at = OUT_HTTP;
-	c->http = http_server_new(
-		c->conn, kind, &c->client.worker->out_http, &server_user, c, &e);
-	if (!c->http) {
-		log_warn("proxy", "outbound connection dropped", LE(&e));
-		conn_end(c->conn);
-		out_conn_free(c, &e);
-		return;
-	}
-	if (c->client.worker->draining)
-		http_server_drain(c->http);
+	duct_http(&c->duct, kind, &server_user, c);
 }

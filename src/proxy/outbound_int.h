@@ -6,10 +6,7 @@
  * Shared by outbound.c (connections), outbound_target.c (what discovery says of an
  * address) and outbound_http.c (requests).
  */
-#include "http/server.h"
-#include "net/relay.h"
-#include "proxy/balancer.h"
-#include "proxy/sniff.h"
+#include "proxy/duct.h"
 
 /* The balancers of one policy's backends, found once. */
 struct out_backend {
@@ -40,32 +37,15 @@ void out_target_put(struct out_target *t);
  * none. */
 const struct out_backend *out_target_pick(
 	struct out_target *t, const struct distribution *d);
-
-enum out_at {
-	OUT_POLICY,
-	OUT_DETECT,
-	OUT_DIAL,
-	OUT_RELAY,
-	OUT_HTTP,
-	OUT_OVER,
-};
+/* Where a byte stream goes; borrowed; NULL and `e` when it may not go anywhere. */
+struct balancer *out_target_stream(struct out_target *t, struct err *e);
 
 struct out_conn {
 	unsigned magic;
-	enum out_at at;
-	struct client client;
+	struct duct duct;
 	struct list node; /* in the target's waiting */
 	struct out_target *target;
-	struct conn *conn;
 	struct addr dst;
-	struct flow_count flow;
-
-	struct sniff *sniff;
-	struct stream *stream;
-	struct conn *server;
-	struct flow_count server_flow;
-	struct relay *relay;
-	struct http_server *http;
 };
 #define OUT_CONN_MAGIC 0x0bc00001u
 

@@ -116,6 +116,25 @@ const struct out_backend *out_target_pick(
 	return b ? find(t, b) : NULL;
 }
 
+struct balancer *out_target_stream(struct out_target *t, struct err *e)
+{
+	const struct distribution *d = t->policy->opaque;
+	const struct out_backend *b;
+
+	if (d && (d->forbidden || d->invalid)) {
+		err_set(e, ERR_DENIED,
+			d->forbidden ? "forbidden by policy"
+				     : "the policy's route is invalid");
+		return NULL;
+	}
+	b = out_target_pick(t, d);
+	if (b && b->balancer)
+		return b->balancer;
+	err_set(e, ERR_MISSING, "%s",
+		b && b->of->problem ? b->of->problem : "no backend");
+	return NULL;
+}
+
 /* ---- life ---- */
 
 static void told(void *arg, struct ref *value)
