@@ -73,6 +73,30 @@ static void on_stop(struct client *cl)
 	d->user->on_over(d, NULL);
 }
 
+/* ---- waiting ---- */
+
+static size_t held_in(struct conn *conn, void *arg, const uint8_t *p, size_t n)
+{
+	(void)conn, (void)arg, (void)p, (void)n;
+	return 0;
+}
+
+static void held_gone(struct conn *conn, void *arg, const struct err *e)
+{
+	struct duct *d = arg;
+
+	(void)conn;
+	d->user->on_over(d, e);
+}
+
+static const struct conn_user held_user = {.on_in = held_in, .on_gone = held_gone};
+
+void duct_hold(struct duct *d)
+{
+	d->at = DUCT_HELD;
+	conn_use(d->conn, &held_user, d);
+}
+
 /* ---- byte streams ---- */
 
 static void relayed(void *arg, const struct err *e, uint64_t a_to_b, uint64_t b_to_a)
@@ -176,6 +200,7 @@ void duct_stream(struct duct *d)
 		join(d);
 		return;
 	}
+	duct_hold(d); /* it may leave meanwhile */
 	d->at = DUCT_DIAL;
 	conn_pause(d->conn);
 	if (dial(d, &e) < 0)
@@ -272,28 +297,6 @@ void duct_http(struct duct *d, enum http_kind kind, const struct http_server_use
 }
 
 /* ---- begin ---- */
-
-static size_t held_in(struct conn *conn, void *arg, const uint8_t *p, size_t n)
-{
-	(void)conn, (void)arg, (void)p, (void)n;
-	return 0;
-}
-
-static void held_gone(struct conn *conn, void *arg, const struct err *e)
-{
-	struct duct *d = arg;
-
-	(void)conn;
-	d->user->on_over(d, e);
-}
-
-static const struct conn_user held_user = {.on_in = held_in, .on_gone = held_gone};
-
-void duct_hold(struct duct *d)
-{
-	d->at = DUCT_HELD;
-	conn_use(d->conn, &held_user, d);
-}
 
 void duct_meter(struct duct *d, struct transport_meter *taken)
 {
