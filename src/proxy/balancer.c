@@ -332,9 +332,9 @@ struct balancer *balancer_for_addr(
 	char text[ADDR_TEXT];
 	struct balancer *b;
 
-	buf_printf(&key, "%s %s %s %d", side == SIDE_IN ? "app" : "addr",
+	buf_printf(&key, "%s %s %s %d %u %s", side == SIDE_IN ? "app" : "addr",
 		addr_text(&info->addr, text), info->identity ? info->identity : "-",
-		info->hint);
+		info->hint, info->tunnel_port, info->authority ? info->authority : "");
 	b = map_get(&w->balancers, buf_slice(&key), struct balancer, node);
 	if (!b) {
 		b = balancer_new(w, side, buf_slice(&key));
@@ -503,12 +503,25 @@ static void enqueue(struct balancer *b, struct px *p)
 	wait_in_queue(b, request_limit(b));
 }
 
+/* l5d-require-id: nobody else may have it. */
+static void fail_identity(struct px *p, const struct endpoint *ep)
+{
+	struct err e;
+
+	err_set(&e, ERR_DENIED, "%s: the identity %.*s is required, it is %s", ep->text,
+		SLICE_FMT(p->require), ep->use.identity ? ep->use.identity : "none");
+	exch_fail(p->x, &e);
+}
+
 static void dispatch(struct balancer *b, struct px *p)
 {
 	struct endpoint *ep = pick(b);
 	struct err e;
 
-	if (ep) {
+	if (ep && p->require.n &&
+		!(ep->use.identity && slice_is(p->require, ep->use.identity))) {
+		fail_identity(p, ep);
+	} else if (ep) {
 		p->tries++;
 		endpoint_begin(ep, p);
 	} else if (p->tries > 0 || b->state == ENDPOINTS_NO_SUCH) {
@@ -712,7 +725,13 @@ static void stream_gone(struct conn *c, void *arg, const struct err *e)
 static void stream_open(struct conn *c, void *arg)
 {
 	struct stream *s = arg;
+	struct err e;
 
+	if (endpoint_opened(s->endpoint, c, SESSION_BYTES, &e) < 0) {
+		conn_end(c);
+		stream_gone(c, s, &e);
+		return;
+	}
 	s->conn = NULL;
 	endpoint_dial_worked(s->endpoint);
 	s->done(s->arg, c, s->endpoint->info, s->endpoint->transport, NULL);

@@ -78,4 +78,8 @@ struct proxy_config {
 int proxy_config_read(struct proxy_config *c);
 void proxy_config_free(struct proxy_config *c);
 
+/* Is the host name one of these domains ("svc.cluster.local.,example.com"), or below
+ * one?  "." has all; the case and a last dot do not count. */
+bool name_in_suffixes(struct slice host, const char *suffixes);
+
 #endif

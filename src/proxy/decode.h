@@ -20,12 +20,17 @@ struct inbound_policy *decode_inbound(struct slice bytes);
 /* Before the policy service has answered (spec proxy.md §7.2). */
 struct inbound_policy *default_inbound(const struct proxy_config *cfg, uint16_t port);
 
+/* What an outbound policy is for: an original destination, or a name. */
+struct outbound_key {
+	struct addr addr; /* of a name: only its port */
+	const char *name; /* "host:port"; NULL: the address counts */
+};
 /*
  * outbound.OutboundPolicy and destination.DestinationProfile, either may be absent (p
- * NULL), for an original destination; without both, to the destination itself.
+ * NULL); without both, to the destination itself, or to the endpoints of the name.
  */
 struct outbound_policy *decode_outbound(struct slice policy, struct slice profile,
-	const struct addr *dst, struct err *e);
+	const struct outbound_key *to, struct err *e);
 
 /* destination.Update applied to what was known (`before` may be NULL).  `reset`: the
  * first one after a reconnect, which replaces everything. */

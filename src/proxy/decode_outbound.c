@@ -413,15 +413,38 @@ static int one_route(struct reading *r, const struct backend *v, size_t n)
 	return 0;
 }
 
-static int forward(struct reading *r, const struct endpoint_info *to)
+static int one_backend(struct reading *r, const struct backend *only)
 {
 	struct backend *b = arena_alloc(r->a, sizeof *b);
 
 	if (!b)
 		return no_memory(r);
-	*b = (struct backend){.kind = BACKEND_FORWARD, .forward = *to, .weight = 1};
+	*b = *only;
 	r->p->proto = PROTO_DETECT;
 	return one_route(r, b, 1);
+}
+
+static int forward(struct reading *r, const struct endpoint_info *to)
+{
+	return one_backend(
+		r, &(struct backend){
+			   .kind = BACKEND_FORWARD, .forward = *to, .weight = 1});
+}
+
+static int balance(struct reading *r, const char *name)
+{
+	struct backend b = {.kind = BACKEND_BALANCE, .weight = 1};
+
+	b.name = api_text(slice_of(name), r->a);
+	return b.name ? one_backend(r, &b) : no_memory(r);
+}
+
+/* Nothing is known of it but what it is called. */
+static int itself(struct reading *r, const struct outbound_key *to)
+{
+	struct endpoint_info self = {.addr = to->addr, .weight = 10000};
+
+	return to->name ? balance(r, to->name) : forward(r, &self);
 }
 
 /* A ServiceProfile that splits traffic overrides the policy's routes. */
@@ -458,17 +481,24 @@ static int logical(struct reading *r, const Destination__DestinationProfile *m,
 	return 0;
 }
 
-static int apply_profile(struct reading *r, const Destination__DestinationProfile *m,
-	bool has_policy, const struct addr *dst)
+static int without_policy(struct reading *r, const Destination__DestinationProfile *m,
+	const struct outbound_key *to)
 {
-	struct endpoint_info to = {.addr = *dst, .weight = 10000};
+	struct endpoint_info info;
 
-	if (logical(r, m, dst) < 0)
+	if (!m->endpoint || !m->endpoint->addr)
+		return itself(r, to);
+	if (decode_endpoint(m->endpoint, NULL, r->a, &info, r->e) < 0)
 		return -1;
-	if (m->endpoint && m->endpoint->addr &&
-		decode_endpoint(m->endpoint, NULL, r->a, &to, r->e) < 0)
+	return forward(r, &info);
+}
+
+static int apply_profile(struct reading *r, const Destination__DestinationProfile *m,
+	bool has_policy, const struct outbound_key *to)
+{
+	if (logical(r, m, &to->addr) < 0)
 		return -1;
-	if (!has_policy && forward(r, &to) < 0)
+	if (!has_policy && without_policy(r, m, to) < 0)
 		return -1;
 	if (overrides(r, m) < 0)
 		return -1;
@@ -486,9 +516,8 @@ static void policy_free(struct ref *ref)
 }
 
 static int build(struct reading *r, struct slice policy, struct slice profile,
-	const struct addr *dst)
+	const struct outbound_key *to)
 {
-	struct endpoint_info self = {.addr = *dst, .weight = 10000};
 	Destination__DestinationProfile *prof;
 	Outbound__OutboundPolicy *pol;
 
@@ -502,13 +531,13 @@ static int build(struct reading *r, struct slice policy, struct slice profile,
 	if (profile.p) {
 		prof = API_READ(Destination__DestinationProfile,
 			destination__destination_profile, profile, r->a, r->e);
-		return prof ? apply_profile(r, prof, policy.p != NULL, dst) : -1;
+		return prof ? apply_profile(r, prof, policy.p != NULL, to) : -1;
 	}
-	return policy.p ? 0 : forward(r, &self);
+	return policy.p ? 0 : itself(r, to);
 }
 
 struct outbound_policy *decode_outbound(struct slice policy, struct slice profile,
-	const struct addr *dst, struct err *e)
+	const struct outbound_key *to, struct err *e)
 {
 	struct outbound_policy *p = calloc(1, sizeof *p);
 	struct reading r = {p, p ? &p->arena : NULL, e};
@@ -521,7 +550,7 @@ struct outbound_policy *decode_outbound(struct slice policy, struct slice profil
 	arena_init(&p->arena, SNAPSHOT_MAX);
 	p->detect_timeout = DETECT;
 	decode_meta(NULL, &p->parent);
-	if (build(&r, policy, profile, dst) == 0)
+	if (build(&r, policy, profile, to) == 0)
 		return p;
 	ref_put(&p->ref);
 	return NULL;

@@ -130,8 +130,14 @@ static void publish(struct disco_watch *w, struct ref *value)
 
 /* ---- what comes ---- */
 
+static struct outbound_key outbound_key(const struct disco_watch *w)
+{
+	return (struct outbound_key){w->dst, w->dst.ip.family ? NULL : w->name};
+}
+
 static void publish_outbound(struct disco_watch *w)
 {
+	struct outbound_key key = outbound_key(w);
 	struct slice policy = SLICE_NONE, profile = SLICE_NONE;
 	struct outbound_policy *p;
 	struct err e;
@@ -143,7 +149,7 @@ static void publish_outbound(struct disco_watch *w)
 	if (w->profile.at == PART_KNOWN)
 		profile = buf_len(&w->profile.last) ? buf_slice(&w->profile.last)
 						    : SLICE("");
-	p = decode_outbound(policy, profile, &w->dst, &e);
+	p = decode_outbound(policy, profile, &key, &e);
 	if (p)
 		publish(w, &p->ref);
 	else
@@ -387,11 +393,11 @@ static void on_idle(struct timer *t)
 static void on_wait(struct timer *t)
 {
 	struct disco_watch *w = container_of(t, struct disco_watch, wait);
-	struct endpoint_info self = {.addr = w->dst};
+	struct outbound_key key = outbound_key(w);
 	struct outbound_policy *p;
 	struct err e;
 
-	if (w->key.kind != WATCH_OUTBOUND || w->value || !w->dst.ip.family)
+	if (w->key.kind != WATCH_OUTBOUND || w->value)
 		return;
 	log_warn("proxy",
 		"discovery does not answer: connections go where they were meant",
@@ -399,16 +405,41 @@ static void on_wait(struct timer *t)
 	p = decode_outbound(
 		w->main.at == PART_KNOWN ? buf_slice(&w->main.last) : SLICE_NONE,
 		w->profile.at == PART_KNOWN ? buf_slice(&w->profile.last) : SLICE_NONE,
-		&self.addr, &e);
+		&key, &e);
 	publish(w, p ? &p->ref : NULL);
 }
 
-static bool is_discoverable(const struct proxy_config *cfg, const struct ip *ip)
+static bool in_networks(const struct proxy_config *cfg, const struct ip *ip)
 {
 	for (size_t i = 0; i < cfg->nprofile_networks; i++)
 		if (cidr_has(&cfg->profile_networks[i], ip))
 			return true;
 	return false;
+}
+
+/* "host:port" instead of an address: only its port is put there. */
+static struct slice host_of(struct disco_watch *w)
+{
+	struct slice host = slice_of(w->name);
+	const char *colon = strrchr(w->name, ':');
+	uint64_t port;
+
+	w->dst = (struct addr){.port = 0};
+	if (!colon || !slice_u64(slice_of(colon + 1), 65535, &port))
+		return host;
+	w->dst.port = (uint16_t)port;
+	host.n = (size_t)(colon - w->name);
+	return host;
+}
+
+/* May the destination service be asked for its profile? */
+static bool is_discoverable(struct disco_watch *w)
+{
+	const struct proxy_config *cfg = w->disco->cfg;
+
+	if (addr_parse(slice_of(w->name), &w->dst))
+		return in_networks(cfg, &w->dst.ip);
+	return name_in_suffixes(host_of(w), cfg->profile_suffixes);
 }
 
 static void watch_start(struct disco_watch *w)
@@ -423,11 +454,10 @@ static void watch_start(struct disco_watch *w)
 		publish(w, p ? &p->ref : NULL);
 		break;
 	case WATCH_OUTBOUND:
-		if (addr_parse(slice_of(w->name), &w->dst) &&
-			!is_discoverable(cfg, &w->dst.ip))
-			w->profile.at = PART_NONE;
-		else
+		if (is_discoverable(w))
 			open_call(&w->profile);
+		else
+			w->profile.at = PART_NONE;
 		timer_set(&w->wait, ANSWER_WAIT);
 		break;
 	case WATCH_ENDPOINTS:

@@ -7,8 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/tcp.h"
-#include "net/tlsconn.h"
 #include "proxy/session.h"
 
 static void retry_due(struct timer *t)
@@ -21,15 +19,16 @@ static void retry_due(struct timer *t)
 
 static void tls_labels(struct buf *b, const struct endpoint *ep, enum side side)
 {
-	if (ep->info->identity) {
+	if (ep->use.identity) {
 		labels_add(b, "tls", SLICE("true"));
-		labels_add(b, "server_id", slice_of(ep->info->identity));
+		labels_add(b, "server_id", slice_of(ep->use.identity));
 		return;
 	}
 	labels_add(b, "tls", SLICE("no_identity"));
 	labels_add(b, "no_tls_reason",
-		side == SIDE_IN ? SLICE("loopback")
-				: SLICE("not_provided_by_service_discovery"));
+		side == SIDE_IN || ep->is_local
+			? SLICE("loopback")
+			: SLICE("not_provided_by_service_discovery"));
 }
 
 static void target_labels(struct buf *b, const struct endpoint *ep)
@@ -68,6 +67,18 @@ static struct transport_meter *dialed_meter(struct endpoint *ep, enum side side)
 	return m;
 }
 
+/* What the pod says to itself goes to its application and not through any proxy. */
+static void look_at_home(struct endpoint *ep)
+{
+	ep->use = *ep->info;
+	ep->is_local = worker_has_ip(ep->worker, &ep->info->addr.ip);
+	if (!ep->is_local)
+		return;
+	ep->use.identity = ep->use.server_name = ep->use.authority = NULL;
+	ep->use.hint = HINT_NONE;
+	ep->use.tunnel_port = 0;
+}
+
 struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker *w,
 	const struct endpoint_info *info, struct ref *owner)
 {
@@ -81,6 +92,10 @@ struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker
 	ep->info = info;
 	ep->owner = owner;
 	ref_get(owner);
+	if (side == SIDE_OUT)
+		look_at_home(ep);
+	else
+		ep->use = *info;
 	addr_text(&info->addr, ep->text);
 	list_init(&ep->node);
 	list_init(&ep->streams);
@@ -174,38 +189,6 @@ void endpoint_observe(struct endpoint *ep, uint64_t rtt, uint64_t now, uint64_t 
 
 /* ---- dialling ---- */
 
-static struct conn *dial_tls(struct endpoint *ep, struct conn *tcp, struct err *e)
-{
-	struct ref *creds = snap_get(ep->worker->creds);
-	struct tls_config cfg = {.creds = (struct creds *)creds,
-		.sni = ep->info->server_name,
-		.expect = ep->info->identity};
-	struct conn *c;
-
-	if (!creds) {
-		conn_end(tcp);
-		err_set(e, ERR_BUSY, "%s wants TLS and we have no certificate yet",
-			ep->text);
-		return NULL;
-	}
-	c = tlsconn_client(tcp, &cfg, ep->side->detect_timeout, e);
-	ref_put(creds);
-	return c;
-}
-
-struct conn *endpoint_dial(struct endpoint *ep, struct err *e)
-{
-	struct tcp_opts o = {.connect_timeout = ep->side->connect_timeout,
-		.keepalive = ep->side->connect_keepalive,
-		.user_timeout = ep->side->connect_user_timeout,
-		.leaving = &ep->worker->leaving};
-	struct conn *c = tcp_dial(ep->worker->loop, &ep->info->addr, &o, e);
-
-	if (!c || !ep->info->identity)
-		return c;
-	return dial_tls(ep, c, e);
-}
-
 static uint64_t backoff(const struct endpoint *ep)
 {
 	const struct side_config *s = ep->side;
@@ -262,7 +245,7 @@ static enum http_kind kind_for(const struct endpoint *ep, const struct px *p)
 {
 	if (p->x->req.upgrade.n || slice_is(p->x->req.method, "CONNECT"))
 		return p->x->req.version == HTTP_2 ? HTTP_KIND_2 : HTTP_KIND_1;
-	if (ep->info->hint == HINT_H2 || p->x->req.version == HTTP_2)
+	if (ep->use.hint == HINT_H2 || p->x->req.version == HTTP_2)
 		return HTTP_KIND_2;
 	return HTTP_KIND_1;
 }

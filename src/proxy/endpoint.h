@@ -9,6 +9,7 @@
  * A dial that fails hands everybody who waited back to the balancer and shuts the
  * endpoint for a backoff.
  */
+#include "api/transport_header.h"
 #include "http/client.h"
 #include "proxy/balancer.h"
 
@@ -23,8 +24,10 @@ struct endpoint {
 	struct balancer *balancer;
 	struct pworker *worker;
 	const struct side_config *side;
-	const struct endpoint_info *info; /* lies in `owner` */
-	struct ref *owner;                /* a reference */
+	const struct endpoint_info *info; /* as told; lies in `owner` */
+	struct endpoint_info use; /* as it is used: plain when it is this pod itself */
+	bool is_local;
+	struct ref *owner; /* a reference */
 	char text[ADDR_TEXT];
 
 	enum endpoint_at at;
@@ -65,6 +68,10 @@ void endpoint_forget(struct px *p);
 
 /* A TCP, or TLS, connection to it; NULL when it cannot even be begun. */
 struct conn *endpoint_dial(struct endpoint *ep, struct err *e);
+/* It is open: says to a peer's own port what is meant (spec proxy.md §4).  -1: the peer
+ * does not know of that; the caller ends `c`. */
+int endpoint_opened(struct endpoint *ep, struct conn *c, enum transport_session session,
+	struct err *e);
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e);
 void endpoint_dial_worked(struct endpoint *ep);
 /* It sent a request back unread (REFUSED_STREAM).  Once may be chance (a limit just

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "net/tcp.h"
 #include "net/tlsconn.h"
-#include "proxy/inbound_int.h"
+#include "proxy/inbound_direct.h"
 
 /* A client silent for this long may be waiting for the application to speak. */
 #define QUIET (2 * NS_PER_MS)
@@ -31,6 +31,8 @@ void in_conn_free(struct in_conn *c, const struct err *why)
 	if (c->grant.allow)
 		series_put(c->grant.allow);
 	balancer_unref(c->balancer);
+	if (c->direct)
+		in_direct_free(c->direct);
 	if (c->port)
 		in_port_put(c->port);
 	free(c->client_id);
@@ -51,12 +53,15 @@ static void refuse(struct in_conn *c, const struct err *why)
 	in_conn_free(c, why);
 }
 
+void in_conn_refuse(struct in_conn *c, const char *label, const struct err *why)
+{
+	in_count_error(c, label);
+	refuse(c, why);
+}
+
 static void failed(struct duct *d, const struct err *why)
 {
-	struct in_conn *c = in_of(d);
-
-	in_count_error(c, "i/o");
-	refuse(c, why);
+	in_conn_refuse(in_of(d), "i/o", why);
 }
 
 static void over(struct duct *d, const struct err *why)
@@ -75,11 +80,14 @@ static const struct authz *admitted(const struct in_conn *c)
 
 static struct balancer *application(struct duct *d, struct err *e)
 {
-	(void)e;
-	return in_of(d)->balancer;
+	struct in_conn *c = in_of(d);
+
+	if (c->direct && c->direct->target)
+		return out_target_stream(c->direct->target, e);
+	return c->balancer;
 }
 
-static void begin_stream(struct in_conn *c)
+void in_conn_stream(struct in_conn *c)
 {
 	const struct authz *az = admitted(c);
 	struct err e;
@@ -112,7 +120,7 @@ static void server_first(struct duct *d)
 
 	if (c->at == IN_SNIFF)
 		duct_meter(d, in_accepted_meter(c));
-	begin_stream(c);
+	in_conn_stream(c);
 }
 
 /* ---- detection ---- */
@@ -122,7 +130,7 @@ static void http_verdict(struct in_conn *c, enum detect d)
 	if (d == DETECT_HTTP1 || d == DETECT_HTTP2)
 		in_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
 	else
-		begin_stream(c);
+		in_conn_stream(c);
 }
 
 static void detect_http(struct in_conn *c)
@@ -161,7 +169,7 @@ static void begin_protocol(struct in_conn *c, enum detect seen)
 	case PROTO_TLS:
 		break;
 	}
-	begin_stream(c);
+	in_conn_stream(c);
 }
 
 /* ---- TLS ---- */
@@ -172,7 +180,10 @@ static void shaken(struct conn *tls, void *arg)
 
 	c->tls = true;
 	c->client_id = slice_dup(slice_of(tls_peer_id(conn_tls(tls))));
-	begin_protocol(c, DETECT_MORE);
+	if (c->direct)
+		in_direct_shaken(c, conn_tls(tls));
+	else
+		begin_protocol(c, DETECT_MORE);
 }
 
 static size_t shake_in(struct conn *tls, void *arg, const uint8_t *p, size_t n)
@@ -196,12 +207,16 @@ static void shake_gone(struct conn *tls, void *arg, const struct err *e)
 static const struct conn_user shake_user = {
 	.on_open = shaken, .on_in = shake_in, .on_gone = shake_gone};
 
+static const char *const direct_alpn[] = {TRANSPORT_ALPN, NULL};
+
 static void begin_tls(struct in_conn *c)
 {
 	struct pworker *w = c->duct.client.worker;
 	struct ref *creds = snap_get(w->creds);
-	struct tls_config cfg = {
-		.creds = (struct creds *)creds, .ask_client_cert = true};
+	struct tls_config cfg = {.creds = (struct creds *)creds,
+		.alpn = c->direct ? direct_alpn : NULL,
+		.ask_client_cert = true,
+		.need_client_cert = c->direct != NULL};
 	struct conn *tls = NULL;
 	struct err e;
 
@@ -222,6 +237,15 @@ static void begin_tls(struct in_conn *c)
 	conn_use(tls, &shake_user, c);
 }
 
+static void refuse_plain(struct in_conn *c)
+{
+	struct err e;
+
+	err_set(&e, ERR_DENIED, "a direct connection without TLS to %s",
+		c->duct.client.worker->cfg->server_name);
+	in_conn_refuse(c, "unexpected", &e);
+}
+
 static void verdict(struct duct *d, enum detect seen, const char *sni, bool late)
 {
 	struct in_conn *c = in_of(d);
@@ -238,7 +262,10 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 	}
 	c->tls_detected = seen == DETECT_TLS;
 	c->sni = slice_dup(slice_of(sni));
-	begin_protocol(c, seen);
+	if (c->direct)
+		refuse_plain(c);
+	else
+		begin_protocol(c, seen);
 }
 
 static const struct duct_user in_duct = {.on_verdict = verdict,
@@ -247,49 +274,63 @@ static const struct duct_user in_duct = {.on_verdict = verdict,
 	.on_failed = failed,
 	.on_over = over};
 
-void in_conn_policy(struct in_conn *c)
+static void sniff_tls(struct in_conn *c)
 {
+	/* a client that waits for the application to speak is none of another proxy */
 	struct sniff_spec spec = {.want_sni = true,
-		.quiet = QUIET,
+		.quiet = c->direct ? 0 : QUIET,
 		.limit = c->duct.client.worker->cfg->in.detect_timeout};
 
-	if (c->port->policy->proto == PROTO_OPAQUE) {
-		c->no_tls = "port_skipped";
-		begin_protocol(c, DETECT_OPAQUE);
-		return;
-	}
 	c->at = IN_SNIFF;
 	duct_sniff(&c->duct, &spec);
 }
 
-/* ---- accept ---- */
-
-static bool ip_allowed(const struct pworker *w, const struct ip *ip)
+void in_conn_policy(struct in_conn *c)
 {
-	for (size_t i = 0; i < w->cfg->ninbound_ips; i++)
-		if (ip_eq(&w->cfg->inbound_ips[i], ip))
-			return true;
-	return w->cfg->ninbound_ips == 0;
+	if (c->direct) {
+		in_direct_begin(c);
+	} else if (c->port->policy->proto == PROTO_OPAQUE) {
+		c->no_tls = "port_skipped";
+		begin_protocol(c, DETECT_OPAQUE);
+	} else {
+		sniff_tls(c);
+	}
 }
 
-/* The target: never ourselves, only addresses of this pod. */
+void in_conn_target(struct in_conn *c)
+{
+	struct pworker *w = c->duct.client.worker;
+	struct endpoint_info info = {.addr = c->dst, .weight = 10000};
+	bool gateway = c->direct && *c->direct->header.name;
+	struct err e;
+
+	if (!gateway)
+		c->balancer = balancer_for_addr(w, SIDE_IN, &info);
+	c->port = in_port_get(w, c->dst.port);
+	if (!c->port || (!gateway && !c->balancer)) {
+		err_set(&e, ERR_LIMIT, "no memory for a connection");
+		in_conn_refuse(c, "unexpected", &e);
+	} else if (c->port->policy) {
+		in_conn_policy(c);
+	} else {
+		list_push(&c->port->waiting, &c->node);
+		duct_hold(&c->duct);
+	}
+}
+
+/* ---- accept ---- */
+
+/* Only addresses of this pod. */
 static int find_target(struct in_conn *c, struct err *e)
 {
 	struct pworker *w = c->duct.client.worker;
-	struct endpoint_info info = {.weight = 10000};
 
 	if (tcp_original_dst(c->duct.conn, &c->dst) < 0)
 		c->dst = c->duct.conn->local;
-	if (c->dst.port == w->cfg->inbound_listen.port)
-		return err_set(e, ERR_DENIED,
-			"inbound connection must not target port %u", c->dst.port);
-	if (!ip_allowed(w, &c->dst.ip))
+	if (w->cfg->ninbound_ips && !worker_has_ip(w, &c->dst.ip))
 		return err_set(e, ERR_DENIED,
 			"inbound connections are not allowed on this IP address");
-	info.addr = c->dst;
-	c->balancer = balancer_for_addr(w, SIDE_IN, &info);
-	c->port = in_port_get(w, c->dst.port);
-	if (!c->balancer || !c->port)
+	if (c->dst.port == w->cfg->inbound_listen.port && !in_direct_new(c))
 		return err_set(e, ERR_LIMIT, "no memory for a connection");
 	return 0;
 }
@@ -302,15 +343,11 @@ static void begin(struct in_conn *c)
 		log_warn("proxy", "inbound connection dropped", LE(&e));
 		conn_end(c->duct.conn);
 		in_conn_free(c, &e);
-		return;
+	} else if (c->direct) {
+		sniff_tls(c);
+	} else {
+		in_conn_target(c);
 	}
-	if (c->port->policy) {
-		in_conn_policy(c);
-		return;
-	}
-	c->at = IN_POLICY;
-	list_push(&c->port->waiting, &c->node);
-	duct_hold(&c->duct);
 }
 
 void inbound_accept(struct pworker *w, int fd)

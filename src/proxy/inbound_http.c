@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
-#include "proxy/inbound_int.h"
+#include "proxy/inbound_direct.h"
 
 /* ---- orig-proto: HTTP/1 that a proxy of ours carried over HTTP/2 ---- */
 
@@ -42,7 +42,7 @@ static void restore_version(struct px *p)
 
 	if (!orig.n || req->version != HTTP_2)
 		return;
-	p->was_h1 = true;
+	p->restored = true;
 	fields_remove(&req->fields, SLICE("l5d-orig-proto"));
 	read_orig_proto(p, orig);
 	req->no_host = req->version == HTTP_1_0 && req->authority.n == 0;
@@ -207,8 +207,7 @@ static enum flow policy_request(struct exch *x, void *shared, void *state)
 	return FLOW_NEXT;
 }
 
-static const struct filter policy_filter = {
-	.name = "policy", .on_request = policy_request};
+const struct filter in_policy_filter = {.name = "policy", .on_request = policy_request};
 
 /* ---- the fields that an application may trust ---- */
 
@@ -222,7 +221,8 @@ static enum flow identity_request(struct exch *x, void *shared, void *state)
 	if (*in_identity(c))
 		fields_add(&x->req.fields, x->arena, SLICE("l5d-client-id"),
 			slice_of(in_identity(c)));
-	p->balancer = balancer_ref(c->balancer);
+	if (c->balancer)
+		p->balancer = balancer_ref(c->balancer);
 	return FLOW_NEXT;
 }
 
@@ -231,13 +231,13 @@ static enum flow identity_response(struct exch *x, void *shared, void *state)
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
-	if (p->was_h1)
+	if (p->restored)
 		fields_set(&x->rsp.fields, x->arena, SLICE("l5d-orig-proto"),
 			answered_proto(p));
 	return FLOW_NEXT;
 }
 
-static const struct filter identity_filter = {.name = "identity",
+const struct filter in_client_filter = {.name = "identity",
 	.on_request = identity_request,
 	.on_response = identity_response};
 
@@ -245,8 +245,9 @@ static const struct filter identity_filter = {.name = "identity",
 
 static const struct stack inbound_stack = {
 	.count = 6,
-	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL}, {&policy_filter, NULL},
-		{&edit_filter, NULL}, {&identity_filter, NULL}, {&again_filter, NULL}},
+	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL},
+		{&in_policy_filter, NULL}, {&edit_filter, NULL},
+		{&in_client_filter, NULL}, {&again_filter, NULL}},
 	.service = &balancer_service,
 };
 
@@ -268,9 +269,9 @@ static void on_exch(void *arg, struct exch *x)
 	}
 	p->informs = informs(c);
 	restore_version(p);
-	if (p->was_h1 && !req_head_fits_http1(&x->req))
+	if (p->restored && !req_head_fits_http1(&x->req))
 		refuse(p);
-	exch_begin(x, &inbound_stack);
+	exch_begin(x, c->balancer ? &inbound_stack : &gateway_stack);
 }
 
 static void on_gone(void *arg, const struct err *e)

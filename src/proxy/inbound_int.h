@@ -27,7 +27,7 @@ struct in_port *in_port_get(
 void in_port_put(struct in_port *p);
 
 enum in_at {
-	IN_POLICY, /* waits for the port's first policy */
+	IN_BEGUN,
 	IN_SNIFF,  /* TLS? */
 	IN_SHAKE,  /* our TLS handshake */
 	IN_DETECT, /* HTTP? */
@@ -55,13 +55,16 @@ struct in_conn {
 	char *sni;
 	const char *no_tls; /* label no_tls_reason */
 
-	struct balancer *balancer; /* the application: a reference */
+	struct in_direct *direct;  /* it came to our own port; NULL else */
+	struct balancer *balancer; /* the application: a reference; not of a gateway */
 	struct in_grant grant;     /* of the last request */
 };
 #define IN_CONN_MAGIC 0x1bc00001u
 
 /* The client is known to speak HTTP. */
 void in_http_begin(struct in_conn *c, enum http_kind kind);
+/* Who may; who it is (and what it spoke to the proxy that asks). */
+extern const struct filter in_policy_filter, in_client_filter;
 
 /* Labels of the target and the client's TLS, in the order of spec §13.1. */
 void in_target_labels(struct buf *b, const struct in_conn *c);
@@ -71,7 +74,16 @@ struct transport_meter *in_accepted_meter(const struct in_conn *c); /* a referen
 void in_count(const struct in_conn *c, enum family f, const struct authz *az);
 void in_count_error(const struct in_conn *c, const char *error);
 
+/* Those that came to the inbound port itself have more (inbound_direct.h). */
+struct in_direct;
+
 void in_conn_free(struct in_conn *c, const struct err *why);
+/* Counted under this `error`, logged, reset and freed. */
+void in_conn_refuse(struct in_conn *c, const char *label, const struct err *why);
+/* c->dst is known: on, as soon as its port's policy is. */
+void in_conn_target(struct in_conn *c);
+/* Its bytes as they are, when the policy admits it. */
+void in_conn_stream(struct in_conn *c);
 /* The policy changed: byte streams that it no longer admits end. */
 void in_conn_recheck(struct in_conn *c);
 void in_conn_policy(struct in_conn *c);

@@ -85,14 +85,20 @@ void inbound_sweep(struct pworker *w)
 		port_free(p);
 }
 
+static void watch_always(struct pworker *w, uint16_t port)
+{
+	struct in_port *p = in_port_get(w, port);
+
+	if (!p)
+		return;
+	p->permanent = true;
+	in_port_put(p);
+}
+
 void inbound_watch_ports(struct pworker *w)
 {
-	for (size_t i = 0; i < w->cfg->ninbound_ports; i++) {
-		struct in_port *p = in_port_get(w, w->cfg->inbound_ports[i]);
-
-		if (!p)
-			continue;
-		p->permanent = true;
-		in_port_put(p);
-	}
+	for (size_t i = 0; i < w->cfg->ninbound_ports; i++)
+		watch_always(w, w->cfg->inbound_ports[i]);
+	if (*w->cfg->gateway_suffixes)
+		watch_always(w, w->cfg->inbound_listen.port);
 }

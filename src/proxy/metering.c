@@ -110,9 +110,11 @@ static void meter_done(struct exch *x, void *shared, void *state)
 	o.failure = *o.error || outcome_is_failure(o.status, o.grpc_status);
 	o.ms = (loop_now(x->loop) - p->begun) / NS_PER_MS;
 	meter_response(p->meter, &o);
+	meter_response(p->outer, &o);
 	balancer_done(p);
 	meter_put(p->meter);
-	p->meter = NULL;
+	meter_put(p->outer);
+	p->meter = p->outer = NULL;
 	ref_put(p->policy);
 	p->policy = NULL;
 }

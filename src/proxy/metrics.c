@@ -77,6 +77,9 @@ static const struct family_info {
 		"The total number of outbound TCP connections that could not be "
 		"processed.",
 		COUNTER},
+	[M_IN_TRANSPORT_HEADER] = {"inbound_tcp_transport_header_connections_total",
+		"The total number of direct connections with a transport header.",
+		COUNTER},
 	[M_CONTROL_REQUEST_TOTAL] = {"control_request_total",
 		"Total count of requests to the control plane.", COUNTER},
 	[M_CONTROL_RESPONSE_TOTAL] = {"control_response_total",

@@ -67,7 +67,7 @@ static struct out_conn *out_of(struct duct *d)
 void out_conn_free(struct out_conn *c, const struct err *why)
 {
 	duct_fini(&c->duct, why);
-	list_remove(&c->node);
+	list_remove(&c->wait.node);
 	if (c->target)
 		out_target_put(c->target);
 	c->magic = 0;
@@ -129,7 +129,7 @@ static void detect(struct out_conn *c)
 	duct_sniff(&c->duct, &spec);
 }
 
-void out_conn_policy(struct out_conn *c)
+static void begin_protocol(struct out_conn *c)
 {
 	switch (c->target->policy->proto) {
 	case PROTO_HTTP1:
@@ -147,6 +147,11 @@ void out_conn_policy(struct out_conn *c)
 		duct_stream(&c->duct);
 		return;
 	}
+}
+
+static void policy_there(struct out_wait *wait)
+{
+	begin_protocol(container_of(wait, struct out_conn, wait));
 }
 
 /* ---- accept ---- */
@@ -179,10 +184,10 @@ static void begin(struct out_conn *c)
 	}
 	duct_meter(&c->duct, accepted_meter(c));
 	if (c->target->policy) {
-		out_conn_policy(c);
+		begin_protocol(c);
 		return;
 	}
-	list_push(&c->target->waiting, &c->node);
+	list_push(&c->target->waiting, &c->wait.node);
 	duct_hold(&c->duct);
 }
 
@@ -196,7 +201,8 @@ void outbound_accept(struct pworker *w, int fd)
 		return;
 	}
 	c->magic = OUT_CONN_MAGIC;
-	list_init(&c->node);
+	list_init(&c->wait.node);
+	c->wait.ready = policy_there;
 	if (duct_init(&c->duct, w, SIDE_OUT, fd, &out_duct, &e) < 0) {
 		log_warn("proxy", "outbound connection dropped", LE(&e));
 		free(c);

@@ -10,28 +10,33 @@
 
 /* ---- route ---- */
 
-static const struct rule *match(struct out_target *t, struct px *p)
+/* An exchange that waits for its target's policy. */
+struct out_hold {
+	struct out_wait wait;
+	struct px *px;
+};
+
+static const struct rule *match(struct px *p)
 {
-	const struct outbound_policy *pol = t->policy;
+	const struct outbound_policy *pol = p->target->policy;
 	bool h2 = p->version == HTTP_2;
 
 	return routes_match(h2 ? pol->h2 : pol->http, h2 ? pol->nh2 : pol->nhttp,
 		&p->x->req, &p->route);
 }
 
-static enum flow route_request(struct exch *x, void *shared, void *state)
+static enum flow route(struct px *p)
 {
-	struct out_conn *c = x->conn_ctx;
-	struct px *p = x->user;
+	struct ref *policy = &p->target->policy->ref;
 	const struct out_backend *b;
 
-	(void)shared, (void)state;
-	ref_get(&c->target->policy->ref);
-	p->policy = &c->target->policy->ref;
-	p->rule = match(c->target, p);
+	ref_get(policy);
+	ref_put(p->policy); /* the gateway's own, whose routes led here */
+	p->policy = policy;
+	p->rule = match(p);
 	if (!p->rule)
 		return px_answer(p, 404, GRPC_NOT_FOUND, false, "no route found");
-	b = out_target_pick(c->target, p->rule->backends);
+	b = out_target_pick(p->target, p->rule->backends);
 	if (!b || !b->balancer) {
 		px_count_error(p, "unexpected");
 		return px_answer(p, 502, GRPC_UNAVAILABLE, true,
@@ -44,8 +49,50 @@ static enum flow route_request(struct exch *x, void *shared, void *state)
 	return FLOW_NEXT;
 }
 
-static const struct filter route_filter = {
-	.name = "route", .on_request = route_request};
+static void policy_there(struct out_wait *wait)
+{
+	struct px *p = container_of(wait, struct out_hold, wait)->px;
+
+	exch_resume(p->x, route(p));
+}
+
+static enum flow hold(struct px *p)
+{
+	struct out_hold *h = arena_alloc(p->x->arena, sizeof *h);
+
+	if (!h) {
+		err_set(&p->x->err, ERR_LIMIT, "no memory for a request");
+		return FLOW_ABORT;
+	}
+	*h = (struct out_hold){.wait.ready = policy_there, .px = p};
+	list_push(&p->target->waiting, &h->wait.node);
+	p->hold = h;
+	return FLOW_HOLD;
+}
+
+static enum flow route_request(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	if (!p->target)
+		p->target = out_target_ref(((struct out_conn *)x->conn_ctx)->target);
+	return p->target->policy ? route(p) : hold(p);
+}
+
+static void route_done(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	if (p->hold)
+		list_remove(&p->hold->wait.node);
+	out_target_put(p->target);
+	p->target = NULL;
+}
+
+const struct filter route_filter = {
+	.name = "route", .on_request = route_request, .on_done = route_done};
 
 /* ---- fields between proxies ---- */
 
@@ -81,7 +128,12 @@ static void restore(struct exch *x, struct slice said)
 
 static enum flow peer_request(struct exch *x, void *shared, void *state)
 {
+	struct px *p = x->user;
+
 	(void)shared, (void)state;
+	p->require = fields_get(&x->req.fields, SLICE("l5d-require-id"));
+	if (p->require.n)
+		fields_remove(&x->req.fields, SLICE("l5d-require-id"));
 	fields_remove(&x->req.fields, SLICE("l5d-orig-proto"));
 	return FLOW_NEXT;
 }
@@ -99,7 +151,7 @@ static enum flow peer_response(struct exch *x, void *shared, void *state)
 	return FLOW_NEXT;
 }
 
-static const struct filter peer_filter = {
+const struct filter peer_filter = {
 	.name = "peer", .on_request = peer_request, .on_response = peer_response};
 
 /* ---- the stack ---- */

@@ -14,24 +14,33 @@ struct out_backend {
 	struct balancer *balancer; /* a reference */
 };
 
-/* One original destination and what is known of it, as of now. */
+/* Somebody who waits for a target's first policy: `ready` is called once, out of the
+ * list. */
+struct out_wait {
+	struct list node;
+	void (*ready)(struct out_wait *w);
+};
+
+/* One original destination, or name, and what is known of it, as of now. */
 struct out_target {
-	struct map_node node; /* by address as text, in the worker */
-	char key[ADDR_TEXT];
+	struct map_node node; /* by address or "host:port", in the worker */
+	char *key;
 	struct pworker *worker;
-	struct addr dst;
 	struct sub *sub;
 	struct outbound_policy *policy; /* a reference; NULL until told */
 	struct out_backend *backends;
 	size_t nbackends;
-	struct list waiting; /* out_conn: until there is a policy */
+	struct list waiting; /* out_wait: until there is a policy */
 	unsigned refs;
 	uint64_t unused_since;
 	bool client_first; /* its clients speak HTTP: no hurry to listen to the server
 			    */
 };
 
+/* A reference; NULL when memory is out, or there are too many names. */
 struct out_target *out_target_get(struct pworker *w, const struct addr *dst);
+struct out_target *out_target_named(struct pworker *w, const char *authority);
+struct out_target *out_target_ref(struct out_target *t);
 void out_target_put(struct out_target *t);
 /* Picks a backend of `d` (weights; first with a ready endpoint); NULL when there is
  * none. */
@@ -43,14 +52,16 @@ struct balancer *out_target_stream(struct out_target *t, struct err *e);
 struct out_conn {
 	unsigned magic;
 	struct duct duct;
-	struct list node; /* in the target's waiting */
+	struct out_wait wait;
 	struct out_target *target;
 	struct addr dst;
 };
 #define OUT_CONN_MAGIC 0x0bc00001u
 
-void out_conn_policy(struct out_conn *c);
 void out_conn_free(struct out_conn *c, const struct err *why);
+/* Route and backend of px->target (else of the client's destination); fields that are
+ * between proxies only. */
+extern const struct filter route_filter, peer_filter;
 void out_http_begin(struct out_conn *c, enum http_kind kind);
 
 #endif

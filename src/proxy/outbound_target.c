@@ -140,7 +140,7 @@ struct balancer *out_target_stream(struct out_target *t, struct err *e)
 static void told(void *arg, struct ref *value)
 {
 	struct out_target *t = arg;
-	struct out_conn *c;
+	struct out_wait *wait;
 	struct ref *old = t->policy ? &t->policy->ref : NULL;
 
 	ref_get(value);
@@ -148,29 +148,33 @@ static void told(void *arg, struct ref *value)
 	t->refs++;
 	backends_renew(t);
 	ref_put(old);
-	while ((c = list_first(&t->waiting, struct out_conn, node))) {
-		list_remove(&c->node);
-		out_conn_policy(c);
+	while ((wait = list_first(&t->waiting, struct out_wait, node))) {
+		list_remove(&wait->node);
+		wait->ready(wait);
 	}
 	out_target_put(t);
 }
 
-static struct out_target *target_new(
-	struct pworker *w, const struct addr *dst, const char *key)
+static struct out_target *target_new(struct pworker *w, const char *key)
 {
 	struct out_target *t = calloc(1, sizeof *t);
 
 	if (!t)
 		return NULL;
 	t->worker = w;
-	t->dst = *dst;
-	memcpy(t->key, key, sizeof t->key);
+	t->key = slice_dup(slice_of(key));
 	list_init(&t->waiting);
-	if (map_insert(&w->targets, &t->node, slice_of(t->key)) < 0) {
+	if (!t->key || map_insert(&w->targets, &t->node, slice_of(t->key)) < 0) {
+		free(t->key);
 		free(t);
 		return NULL;
 	}
-	t->sub = disco_outbound(w->disco, w->loop, dst, told, t);
+	return t;
+}
+
+struct out_target *out_target_ref(struct out_target *t)
+{
+	t->refs++;
 	return t;
 }
 
@@ -181,11 +185,30 @@ struct out_target *out_target_get(struct pworker *w, const struct addr *dst)
 
 	addr_text(dst, key);
 	t = map_get(&w->targets, slice_of(key), struct out_target, node);
-	if (!t)
-		t = target_new(w, dst, key);
 	if (t)
-		t->refs++;
-	return t;
+		return out_target_ref(t);
+	t = target_new(w, key);
+	if (!t)
+		return NULL;
+	t->sub = disco_outbound(w->disco, w->loop, dst, told, t);
+	return out_target_ref(t);
+}
+
+/* Whoever may choose names could have us ask for any number of them. */
+#define NAMES_MAX 10000
+
+struct out_target *out_target_named(struct pworker *w, const char *authority)
+{
+	struct out_target *t =
+		map_get(&w->targets, slice_of(authority), struct out_target, node);
+
+	if (t)
+		return out_target_ref(t);
+	t = w->targets.count < NAMES_MAX ? target_new(w, authority) : NULL;
+	if (!t)
+		return NULL;
+	t->sub = disco_outbound_name(w->disco, w->loop, t->key, told, t);
+	return out_target_ref(t);
 }
 
 void out_target_put(struct out_target *t)
@@ -204,6 +227,7 @@ static void target_free(struct out_target *t)
 	backends_drop(t->backends, t->nbackends);
 	if (t->policy)
 		ref_put(&t->policy->ref);
+	free(t->key);
 	free(t);
 }
 

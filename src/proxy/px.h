@@ -13,6 +13,8 @@
 struct balancer;
 struct endpoint;
 struct http_client;
+struct out_hold;
+struct out_target;
 
 struct px {
 	struct exch *x;
@@ -28,20 +30,28 @@ struct px {
 	struct fields *trailers;
 	struct err last; /* why the last try failed */
 	unsigned tries;
+	struct slice require;   /* the identity that the server must have */
+	struct slice authority; /* as the application said, once `named` */
+	bool named;             /* an endpoint's own name has taken its place */
 
 	uint64_t begun; /* loop time of the request head */
 	uint64_t sent;  /* of its dispatch to the endpoint */
 	bool sampled;   /* its round trip was told to the balancer */
 	bool in_flight;
 	bool is_grpc;
-	bool was_h1;   /* travels as HTTP/2 between proxies (l5d-orig-proto) */
+	bool was_h1;   /* travels as HTTP/2 to the next proxy (l5d-orig-proto) */
+	bool restored; /* has come so, and is what it was again */
 	bool respells; /* the peer's proxy restores how names were spelt */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */
 	const char *error;   /* label `error` of response_total */
 	int grpc_status;     /* -1 until said */
 	struct meter *meter; /* a reference */
+	struct meter *outer; /* of a gateway: of its own client; a reference */
 
+	struct out_target
+		*target;       /* outbound: where to; a reference, from the route on */
+	struct out_hold *hold; /* waits for the target's policy */
 	const struct policy_route *route; /* of the policy below */
 	const struct rule *rule;
 	struct ref *policy;                         /* keeps the above; a reference */

@@ -133,7 +133,8 @@ struct sniff *sniff_new(struct conn *c, const struct sniff_spec *spec,
 	s->user = user;
 	s->arg = arg;
 	timer_init(&s->timer, c->loop, sniff_timer);
-	timer_set(&s->timer, spec->quiet);
+	if (spec->quiet)
+		timer_set(&s->timer, spec->quiet);
 	conn_use(c, &sniff_conn, s);
 	return s;
 }

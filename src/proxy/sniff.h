@@ -31,7 +31,7 @@ struct sniff_user {
 
 struct sniff_spec {
 	bool want_sni;  /* read the whole hello of a TLS client */
-	uint64_t quiet; /* ns of silence before on_quiet */
+	uint64_t quiet; /* ns of silence before on_quiet; 0: it is not called */
 	uint64_t limit; /* ns from the first byte to a verdict */
 };
 

@@ -16,6 +16,14 @@ void worker_tick(struct pworker *w)
 		timer_set(&w->tick, TICK);
 }
 
+bool worker_has_ip(const struct pworker *w, const struct ip *ip)
+{
+	for (size_t i = 0; i < w->cfg->ninbound_ips; i++)
+		if (ip_eq(&w->cfg->inbound_ips[i], ip))
+			return true;
+	return false;
+}
+
 static bool has_work(const struct pworker *w)
 {
 	return !list_is_empty(&w->flows) || w->ports.count || w->targets.count ||

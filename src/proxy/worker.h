@@ -52,6 +52,9 @@ static inline const struct side_config *worker_side(
 	return s == SIDE_IN ? &w->cfg->in : &w->cfg->out;
 }
 
+/* An address of this pod (INBOUND_IPS). */
+bool worker_has_ip(const struct pworker *w, const struct ip *ip);
+
 /* Keeps the tick going; call when something was added that it looks after. */
 void worker_tick(struct pworker *w);
 

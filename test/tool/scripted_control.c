@@ -6,8 +6,11 @@
  *	scripted_control [-listen ADDR] [-ca FILE] [-life SECONDS] SCRIPT
  *
  * The script's lines:
- *	service ADDR NAME          what is meant by this address
- *	endpoint NAME ADDR [ID]    who serves the name; with an identity: meshed, HTTP/2
+ *	service ADDR NAME          what is meant by this address, or authority
+ *	endpoint NAME ADDR [ID [MORE]]  who serves the name; with an identity: meshed, HTTP/2;
+ *	                           MORE, with commas: tunnel=PORT (of its proxy),
+ *	                           authority=HOST:PORT (it goes by that), opaque, plain (no hint)
+ *	sni ADDR PATTERN NAME      TLS to this address: by server name (or *.DOMAIN), to NAME
  *	none NAME [gone]           instead of endpoints: there are none, or no such service
  *	end NAME STATUS            a Get of this name ends with this gRPC status
  *	opaque ADDR                the service at this address speaks bytes
@@ -53,12 +56,13 @@ enum word {
 	W_CERTIFICATE,
 	W_NONE,
 	W_END,
-	W_LIFE
+	W_LIFE,
+	W_SNI
 };
 
 struct line {
 	enum word word;
-	char a[256], b[256], c[256];
+	char a[256], b[256], c[256], d[256];
 };
 
 struct watcher { /* one open stream */
@@ -92,7 +96,7 @@ static void die(const char *what)
 static void read_script(void)
 {
 	static const char *const words[] = {"service", "endpoint", "opaque", "allow",
-		"port", "permit", "certificate", "none", "end", "life"};
+		"port", "permit", "certificate", "none", "end", "life", "sni"};
 	char text[1024], word[32];
 	FILE *f = fopen(t.script, "r");
 
@@ -105,7 +109,8 @@ static void read_script(void)
 		struct line *l = &t.lines[t.n];
 
 		*l = (struct line){.a = ""};
-		if (sscanf(text, "%31s %255s %255s %255s", word, l->a, l->b, l->c) < 2)
+		if (sscanf(text, "%31s %255s %255s %255s %255s", word, l->a, l->b, l->c,
+			    l->d) < 2)
 			continue;
 		for (size_t i = 0; i < countof(words); i++)
 			if (strcmp(word, words[i]) == 0) {
@@ -182,6 +187,45 @@ static void on_hup(void *arg, int signo)
 
 /* ---- destinations ---- */
 
+/* "KEY=VALUE" among the words of `more`, or NULL. */
+static char *option(const char *more, const char *key, struct arena *a)
+{
+	struct slice rest = slice_of(more), one;
+	size_t n = strlen(key);
+
+	while (*more && slice_cut(&rest, ',', &one))
+		if (slice_starts(one, slice_of(key)))
+			return api_text((struct slice){one.p + n, one.n - n}, a);
+	return NULL;
+}
+
+static void more_of(Destination__WeightedAddr *m, const char *more, struct arena *a)
+{
+	const char *tunnel = option(more, "tunnel=", a);
+	char *authority = option(more, "authority=", a);
+
+	if (option(more, "plain", a))
+		m->protocol_hint->protocol_case =
+			DESTINATION__PROTOCOL_HINT__PROTOCOL__NOT_SET;
+	if (option(more, "opaque", a)) {
+		m->protocol_hint->protocol_case =
+			DESTINATION__PROTOCOL_HINT__PROTOCOL_OPAQUE;
+		m->protocol_hint->opaque = API_NEW(Common__Empty, common__empty, a);
+	}
+	if (tunnel) {
+		m->protocol_hint->opaque_transport =
+			API_NEW(Destination__ProtocolHint__OpaqueTransport,
+				destination__protocol_hint__opaque_transport, a);
+		m->protocol_hint->opaque_transport->inbound_port =
+			(uint32_t)strtoul(tunnel, NULL, 10);
+	}
+	if (!authority)
+		return;
+	m->authority_override = API_NEW(
+		Destination__AuthorityOverride, destination__authority_override, a);
+	m->authority_override->authority_override = authority;
+}
+
 static Destination__WeightedAddr *endpoint(const struct line *l, struct arena *a)
 {
 	Destination__WeightedAddr *m =
@@ -206,6 +250,7 @@ static Destination__WeightedAddr *endpoint(const struct line *l, struct arena *a
 		API_NEW(Destination__ProtocolHint, destination__protocol_hint, a);
 	m->protocol_hint->protocol_case = DESTINATION__PROTOCOL_HINT__PROTOCOL_H2;
 	m->protocol_hint->h2 = API_NEW(Common__Empty, common__empty, a);
+	more_of(m, l->d, a);
 	return m;
 }
 
@@ -218,7 +263,8 @@ static bool has_line(const struct line *v, size_t n, const struct line *l, bool 
 {
 	for (size_t i = 0; i < n; i++)
 		if (is_endpoint(&v[i], l->a) && strcmp(v[i].b, l->b) == 0 &&
-			(!whole || strcmp(v[i].c, l->c) == 0))
+			(!whole || (strcmp(v[i].c, l->c) == 0 &&
+					   strcmp(v[i].d, l->d) == 0)))
 			return true;
 	return false;
 }
@@ -436,7 +482,7 @@ static void answer_outbound(struct watcher *w)
 static void outbound(struct grpc_request *r, struct slice message)
 {
 	Outbound__TrafficSpec *m;
-	char text[ADDR_TEXT] = "";
+	char text[300] = "";
 	struct addr addr;
 	struct arena a;
 
@@ -445,6 +491,8 @@ static void outbound(struct grpc_request *r, struct slice message)
 	if (m && m->target_case == OUTBOUND__TRAFFIC_SPEC__TARGET_ADDR &&
 		api_to_addr(m->addr, &addr))
 		addr_text(&addr, text);
+	if (m && m->target_case == OUTBOUND__TRAFFIC_SPEC__TARGET_AUTHORITY)
+		snprintf(text, sizeof text, "%s", m->authority);
 	watch(r, text, answer_outbound);
 	arena_fini(&a);
 }

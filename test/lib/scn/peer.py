@@ -315,7 +315,7 @@ class Peer:
 
     def do_shutdown(self, words):
         self.note("> end")
-        self.sock.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)  # of TLS too: its own would forget the keys
 
     def do_close(self, words):
         self.end()
@@ -331,12 +331,15 @@ class Peer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def do_tls(self, words):
-        """tls [refused] [CERTIFICATE] [for SNI]: mesh TLS from here, as a client or as a server."""
+        """tls [refused] [CERTIFICATE] [for SNI] [alpn NAME]: mesh TLS from here, as a client or as a server."""
+        alpn = take(words, "alpn")
         sni, refused, server = take(words, "for"), flag(words, "refused"), not isinstance(self, Client)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
         tls.minimum_version, tls.check_hostname, tls.verify_mode = ssl.TLSVersion.TLSv1_3, False, ssl.CERT_NONE
         if words:
             tls.load_cert_chain(self.scene.dir + "/ca.pem." + words[0])
+        if alpn:
+            tls.set_alpn_protocols([alpn])
         self.sock.settimeout(self.limit)
         try:
             self.sock = tls.wrap_socket(self.sock, server_side=server, server_hostname=sni)
@@ -347,6 +350,8 @@ class Peer:
             return
         if refused:
             raise Failed("TLS: the certificate is taken")
+        if self.sock.selected_alpn_protocol() != alpn:
+            raise Failed("ALPN: %r" % self.sock.selected_alpn_protocol())
 
     def do_h2(self, words):
         self.http2 = h2.Session(self, isinstance(self, Client), dict(w.split("=") for w in words if "=" in w),
