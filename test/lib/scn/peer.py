@@ -200,6 +200,8 @@ class Peer:
     def do_send(self, words):
         if self.http2:
             return self.http2.send(words, self.below, self.limit)
+        if flag(words, "urgent"):
+            return self.sock.send(quoted(words), socket.MSG_OOB)
         cut = take(words, "cut")
         if words[1:2] == ["bytes"] and cut is None:
             for part in in_parts(words):
