@@ -320,14 +320,15 @@ static int opaque_backends(struct reading *r,
 	return 0;
 }
 
-static int opaque_rules(
-	struct reading *r, Outbound__OpaqueRoute__Rule *const *v, size_t n)
+/* The first rule's backends: it is the only one that there can be. */
+static int opaque_rules(struct reading *r, Outbound__OpaqueRoute__Rule *const *v,
+	size_t n, const struct distribution **out)
 {
 	struct distribution *d = arena_alloc(r->a, sizeof *d);
 
 	if (!d)
 		return no_memory(r);
-	r->p->opaque = d;
+	*out = d;
 	if (n == 0)
 		return 0;
 	opaque_filters(v[0]->filters, v[0]->n_filters, d);
@@ -337,8 +338,41 @@ static int opaque_rules(
 static int opaque(struct reading *r, const Outbound__ProxyProtocol__Opaque *m)
 {
 	if (!m || m->n_routes == 0)
-		return opaque_rules(r, NULL, 0);
-	return opaque_rules(r, m->routes[0]->rules, m->routes[0]->n_rules);
+		return opaque_rules(r, NULL, 0, &r->p->opaque);
+	return opaque_rules(
+		r, m->routes[0]->rules, m->routes[0]->n_rules, &r->p->opaque);
+}
+
+static int tls_route(
+	struct reading *r, const Outbound__TlsRoute *m, struct policy_route *out)
+{
+	struct rule *rule = arena_alloc(r->a, sizeof *rule);
+
+	if (!rule)
+		return no_memory(r);
+	*out = (struct policy_route){.rules = rule, .nrules = 1};
+	decode_meta(m->metadata, &out->meta);
+	if (decode_hosts(m->snis, m->n_snis, r->a, out, r->e) < 0)
+		return -1;
+	return opaque_rules(r, m->rules, m->n_rules, &rule->backends);
+}
+
+static int tls_routes(struct reading *r, const Outbound__ProxyProtocol__Tls *m)
+{
+	struct policy_route *v = arena_array(r->a, m->n_routes + 1, sizeof *v);
+
+	if (!v)
+		return no_memory(r);
+	for (size_t i = 0; i < m->n_routes; i++)
+		if (tls_route(r, m->routes[i], &v[i]) < 0)
+			return -1;
+	r->p->tls = v;
+	r->p->ntls = m->n_routes;
+	/* for a profile that says that it is bytes */
+	if (m->n_routes == 0)
+		return opaque_rules(r, NULL, 0, &r->p->opaque);
+	r->p->opaque = v[0].rules->backends;
+	return 0;
 }
 
 /* ---- the policy ---- */
@@ -383,10 +417,7 @@ static int protocol(struct reading *r, const Outbound__ProxyProtocol *m)
 		return grpc_routes(r, m->grpc);
 	case OUTBOUND__PROXY_PROTOCOL__KIND_TLS:
 		p->proto = PROTO_TLS;
-		if (m->tls->n_routes == 0)
-			return opaque_rules(r, NULL, 0);
-		return opaque_rules(
-			r, m->tls->routes[0]->rules, m->tls->routes[0]->n_rules);
+		return tls_routes(r, m->tls);
 	default:
 		return err_set(r->e, ERR_SYNTAX, "a policy of an unknown protocol");
 	}

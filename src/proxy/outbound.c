@@ -70,6 +70,7 @@ void out_conn_free(struct out_conn *c, const struct err *why)
 	list_remove(&c->wait.node);
 	if (c->target)
 		out_target_put(c->target);
+	free(c->sni);
 	c->magic = 0;
 	free(c);
 }
@@ -93,7 +94,11 @@ static void over(struct duct *d, const struct err *why)
 
 static struct balancer *server(struct duct *d, struct err *e)
 {
-	return out_target_stream(out_of(d)->target, e);
+	struct out_conn *c = out_of(d);
+
+	if (c->sni)
+		return out_target_tls(c->target, c->sni, e);
+	return out_target_stream(c->target, e);
 }
 
 static void server_first(struct duct *d)
@@ -102,11 +107,36 @@ static void server_first(struct duct *d)
 	duct_stream(d);
 }
 
+/* TLS that a policy routes: the hello must say for whom it is. */
+static void begin_tls(struct out_conn *c, enum detect seen, const char *sni)
+{
+	struct err e;
+
+	if (seen == DETECT_TLS && *sni)
+		c->sni = slice_dup(slice_of(sni));
+	if (c->sni) {
+		duct_stream(&c->duct);
+		return;
+	}
+	err_set(&e, ERR_DENIED, "the policy wants TLS with a server name");
+	failed(&c->duct, &e);
+}
+
+static bool wants_tls(const struct out_conn *c)
+{
+	return c->target->policy->proto == PROTO_TLS &&
+	       !c->duct.client.worker->cfg->ingress;
+}
+
 static void verdict(struct duct *d, enum detect seen, const char *sni, bool late)
 {
 	struct out_conn *c = out_of(d);
 
-	(void)sni, (void)late;
+	(void)late;
+	if (wants_tls(c)) {
+		begin_tls(c, seen, sni);
+		return;
+	}
 	if (seen != DETECT_HTTP1 && seen != DETECT_HTTP2) {
 		duct_stream(d);
 		return;
@@ -126,12 +156,21 @@ static void detect(struct out_conn *c)
 	struct sniff_spec spec = {.quiet = c->target->client_first ? QUIET_HTTP : QUIET,
 		.limit = c->target->policy->detect_timeout};
 
+	if (wants_tls(c)) { /* a TLS client speaks first */
+		spec.want_sni = true;
+		spec.quiet = 0;
+		spec.limit = c->duct.client.worker->cfg->out.detect_timeout;
+	}
 	duct_sniff(&c->duct, &spec);
 }
 
 static void begin_protocol(struct out_conn *c)
 {
-	switch (c->target->policy->proto) {
+	enum proto proto = c->target->policy->proto;
+
+	if (c->duct.client.worker->cfg->ingress)
+		proto = PROTO_DETECT; /* its requests say where they go */
+	switch (proto) {
 	case PROTO_HTTP1:
 		out_http_begin(c, HTTP_KIND_1);
 		return;
@@ -140,10 +179,10 @@ static void begin_protocol(struct out_conn *c)
 		out_http_begin(c, HTTP_KIND_2);
 		return;
 	case PROTO_DETECT:
+	case PROTO_TLS:
 		detect(c);
 		return;
 	case PROTO_OPAQUE:
-	case PROTO_TLS:
 		duct_stream(&c->duct);
 		return;
 	}

@@ -156,6 +156,14 @@ const struct filter peer_filter = {
 
 /* ---- the stack ---- */
 
+static const struct stack ingress_stack = {
+	.count = 7,
+	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL},
+		{&ingress_filter, NULL}, {&route_filter, NULL}, {&edit_filter, NULL},
+		{&peer_filter, NULL}, {&again_filter, NULL}},
+	.service = &balancer_service,
+};
+
 static const struct stack outbound_stack = {
 	.count = 6,
 	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL}, {&route_filter, NULL},
@@ -175,7 +183,8 @@ static void on_exch(void *arg, struct exch *x)
 		return;
 	}
 	p->informs = !c->duct.client.worker->cfg->no_informational;
-	exch_begin(x, &outbound_stack);
+	exch_begin(x,
+		c->duct.client.worker->cfg->ingress ? &ingress_stack : &outbound_stack);
 }
 
 static void on_gone(void *arg, const struct err *e)

@@ -48,6 +48,8 @@ const struct out_backend *out_target_pick(
 	struct out_target *t, const struct distribution *d);
 /* Where a byte stream goes; borrowed; NULL and `e` when it may not go anywhere. */
 struct balancer *out_target_stream(struct out_target *t, struct err *e);
+/* Where the routes of PROTO_TLS send this server name. */
+struct balancer *out_target_tls(struct out_target *t, const char *sni, struct err *e);
 
 struct out_conn {
 	unsigned magic;
@@ -55,6 +57,7 @@ struct out_conn {
 	struct out_wait wait;
 	struct out_target *target;
 	struct addr dst;
+	char *sni; /* of a client whose TLS is routed by it; NULL else */
 };
 #define OUT_CONN_MAGIC 0x0bc00001u
 
@@ -62,6 +65,8 @@ void out_conn_free(struct out_conn *c, const struct err *why);
 /* Route and backend of px->target (else of the client's destination); fields that are
  * between proxies only. */
 extern const struct filter route_filter, peer_filter;
+/* Before it: px->target from l5d-dst-override. */
+extern const struct filter ingress_filter;
 void out_http_begin(struct out_conn *c, enum http_kind kind);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "http/head.h"
 #include "proxy/outbound.h"
 #include "proxy/outbound_int.h"
 
@@ -48,6 +49,7 @@ static void each_backend(struct backend_fn_arg *a, const struct outbound_policy 
 	each_route(a, p->http, p->nhttp);
 	if (p->h2 != p->http)
 		each_route(a, p->h2, p->nh2);
+	each_route(a, p->tls, p->ntls);
 	each_of(a, p->opaque);
 }
 
@@ -116,9 +118,9 @@ const struct out_backend *out_target_pick(
 	return b ? find(t, b) : NULL;
 }
 
-struct balancer *out_target_stream(struct out_target *t, struct err *e)
+static struct balancer *stream_balancer(
+	struct out_target *t, const struct distribution *d, struct err *e)
 {
-	const struct distribution *d = t->policy->opaque;
 	const struct out_backend *b;
 
 	if (d && (d->forbidden || d->invalid)) {
@@ -132,6 +134,24 @@ struct balancer *out_target_stream(struct out_target *t, struct err *e)
 		return b->balancer;
 	err_set(e, ERR_MISSING, "%s",
 		b && b->of->problem ? b->of->problem : "no backend");
+	return NULL;
+}
+
+struct balancer *out_target_stream(struct out_target *t, struct err *e)
+{
+	return stream_balancer(t, t->policy->opaque, e);
+}
+
+struct balancer *out_target_tls(struct out_target *t, const char *sni, struct err *e)
+{
+	const struct outbound_policy *p = t->policy;
+	const struct req_head hello = {.authority = slice_of(sni)};
+	const struct policy_route *route;
+	const struct rule *rule = routes_match(p->tls, p->ntls, &hello, &route);
+
+	if (rule)
+		return stream_balancer(t, rule->backends, e);
+	err_set(e, ERR_MISSING, "no route for the server name %s", sni);
 	return NULL;
 }
 

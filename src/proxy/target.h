@@ -182,6 +182,8 @@ struct outbound_policy {
 	size_t nh2;
 	const struct policy_route *h2;
 	const struct distribution *opaque;
+	size_t ntls; /* PROTO_TLS: hosts are server names, and a rule is all there is */
+	const struct policy_route *tls;
 };
 
 /* ---- evaluation: pure, used by the data path and by tests ---- */

@@ -36,6 +36,7 @@
 
 #include "api/api.h"
 #include "api/destination.pb-c.h"
+#include "api/http_route.pb-c.h"
 #include "api/identity.pb-c.h"
 #include "api/inbound.pb-c.h"
 #include "api/outbound.pb-c.h"
@@ -446,6 +447,65 @@ static Outbound__OpaqueRoute *opaque_route(const char *name, struct arena *a)
 	return r;
 }
 
+/* "*.domain", or a name. */
+static HttpRoute__HostMatch *host(const char *pattern, struct arena *a)
+{
+	HttpRoute__HostMatch *m =
+		API_NEW(HttpRoute__HostMatch, http_route__host_match, a);
+	struct slice rest = slice_of(pattern), label;
+	char **labels = arena_array(a, 32, sizeof *labels);
+
+	m->match_case = HTTP_ROUTE__HOST_MATCH__MATCH_EXACT;
+	m->exact = (char *)pattern;
+	if (pattern[0] != '*')
+		return m;
+	m->match_case = HTTP_ROUTE__HOST_MATCH__MATCH_SUFFIX;
+	m->suffix = API_NEW(
+		HttpRoute__HostMatch__Suffix, http_route__host_match__suffix, a);
+	m->suffix->reverse_labels = labels;
+	rest.p += 2, rest.n -= 2;
+	while (m->suffix->n_reverse_labels < 32 && slice_cut(&rest, '.', &label))
+		labels[m->suffix->n_reverse_labels++] = api_text(label, a);
+	for (size_t i = 0, n = m->suffix->n_reverse_labels; i < n / 2; i++) {
+		char *swap = labels[i];
+
+		labels[i] = labels[n - 1 - i];
+		labels[n - 1 - i] = swap;
+	}
+	return m;
+}
+
+static void answer_sni(struct watcher *w)
+{
+	Outbound__OutboundPolicy p = OUTBOUND__OUTBOUND_POLICY__INIT;
+	Outbound__ProxyProtocol__Tls *tls;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	p.metadata = api_meta("core", "Service", "test", "tls", 443, &a);
+	p.protocol = API_NEW(Outbound__ProxyProtocol, outbound__proxy_protocol, &a);
+	tls = API_NEW(Outbound__ProxyProtocol__Tls, outbound__proxy_protocol__tls, &a);
+	p.protocol->kind_case = OUTBOUND__PROXY_PROTOCOL__KIND_TLS;
+	p.protocol->tls = tls;
+	tls->routes = arena_array(&a, t.n + 1, sizeof *tls->routes);
+	for (size_t i = 0; i < t.n; i++) {
+		Outbound__OpaqueRoute *same;
+		Outbound__TlsRoute *r;
+
+		if (t.lines[i].word != W_SNI || strcmp(t.lines[i].a, w->what) != 0)
+			continue;
+		same = opaque_route(t.lines[i].c, &a);
+		r = API_NEW(Outbound__TlsRoute, outbound__tls_route, &a);
+		r->metadata = same->metadata;
+		r->rules = same->rules;
+		r->n_rules = same->n_rules;
+		ONE(r->snis, r->n_snis, host(t.lines[i].b, &a), &a);
+		tls->routes[tls->n_routes++] = r;
+	}
+	push(w, &p);
+	arena_fini(&a);
+}
+
 static void answer_outbound(struct watcher *w)
 {
 	Outbound__OutboundPolicy p = OUTBOUND__OUTBOUND_POLICY__INIT;
@@ -453,6 +513,10 @@ static void answer_outbound(struct watcher *w)
 	Outbound__ProxyProtocol__Detect *d;
 	struct arena a;
 
+	if (find(W_SNI, w->what)) {
+		answer_sni(w);
+		return;
+	}
 	if (!l) {
 		if (w->first)
 			grpc_end(w->req, GRPC_NOT_FOUND, "no such service");
