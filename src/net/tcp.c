@@ -494,7 +494,8 @@ static void set_int(int fd, int level, int name, int value)
 static void tune(int fd, const struct tcp_opts *o)
 {
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* an urgent byte is one of the rest */
+	set_int(fd, SOL_SOCKET, SO_OOBINLINE,
+		1); /* an urgent byte is one of the rest */
 	if (o && o->keepalive) {
 		uint64_t s = (o->keepalive + NS_PER_S - 1) / NS_PER_S;
 
