@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,6 +14,8 @@ struct listener {
 	struct timer rest; /* out of fds: accepting pauses */
 	struct addr addr;
 	unsigned batch; /* how many are accepted before others have their turn */
+	int fd_max;     /* from here on descriptors are left to others */
+	bool resting;   /* and it was said why */
 	listener_fn *fn;
 	void *arg;
 };
@@ -25,11 +29,57 @@ static bool is_shortage(int sys)
 	return sys == EMFILE || sys == ENFILE || sys == ENOBUFS || sys == ENOMEM;
 }
 
+static _Atomic uint64_t rests; /* of the whole process: so are the descriptors */
+
+uint64_t listener_rests(void)
+{
+	return rests;
+}
+
+static void rest(struct listener *ln, const struct err *why)
+{
+	if (!ln->resting) {
+		rests++;
+		log_error("net", "cannot accept connections", LE(why));
+	}
+	ln->resting = true;
+	(void)watch_set(&ln->watch, 0);
+	timer_set(&ln->rest, REST);
+}
+
+/* The lowest descriptor that is free tells how many are used. */
+static bool is_full(const struct listener *ln)
+{
+	int fd = fcntl(ln->watch.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || (ln->fd_max && fd >= ln->fd_max);
+}
+
 static void on_rest(struct timer *t)
 {
 	struct listener *ln = container_of(t, struct listener, rest);
 
+	if (is_full(ln)) {
+		timer_set(&ln->rest, REST);
+		return;
+	}
+	ln->resting = false;
+	log_info("net", "connections are accepted again");
 	(void)watch_set(&ln->watch, WATCH_IN);
+}
+
+/* What is accepted needs more of them later: to go on, a part is kept free. */
+static bool was_last(struct listener *ln, int fd)
+{
+	struct err e;
+
+	if (!ln->fd_max || fd < ln->fd_max)
+		return false;
+	err_set(&e, ERR_LIMIT, "%d file descriptors are in use", fd);
+	rest(ln, &e);
+	return true;
 }
 
 static bool accept_one(struct listener *ln)
@@ -42,17 +92,17 @@ static bool accept_one(struct listener *ln)
 		ln->watch.fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
+		bool last = was_last(ln, fd);
+
 		addr_from_sock((struct sockaddr *)&ss, &peer);
 		ln->fn(ln->arg, fd, &peer);
-		return true;
+		return !last;
 	}
 	if (errno == ECONNABORTED || errno == EINTR)
 		return true;
 	if (is_shortage(errno)) {
 		err_sys(&e, "accept");
-		log_error("net", "cannot accept connections", LE(&e));
-		(void)watch_set(&ln->watch, 0);
-		timer_set(&ln->rest, REST);
+		rest(ln, &e);
 	}
 	return false;
 }
@@ -109,6 +159,7 @@ struct listener *listener_new(struct loop *l, const struct addr *at,
 		return NULL;
 	}
 	ln->batch = 1;
+	ln->fd_max = o ? o->fd_max : 0;
 	ln->fn = fn;
 	ln->arg = arg;
 	ln->addr = *at;

@@ -34,18 +34,21 @@ int tcp_original_dst(const struct conn *c, struct addr *out);
 
 struct listener;
 /* `fd` of each accepted connection is given away.  When fds run out accepting pauses
- * for a moment instead of spinning. */
+ * until some are free again. */
 typedef void listener_fn(void *arg, int fd, const struct addr *peer);
 
 struct listener_opts {
 	int backlog;     /* 0: the system's */
 	bool reuse_port; /* one listener per worker on the same port */
 	bool transparent;
+	int fd_max; /* accepting pauses from this descriptor on: the rest is for what
+		       was accepted; 0: none is kept */
 };
 struct listener *listener_new(struct loop *l, const struct addr *at,
 	const struct listener_opts *o, listener_fn *fn, void *arg, struct err *e);
 const struct addr *listener_addr(
 	const struct listener *ln); /* the port chosen for :0 */
 void listener_free(struct listener *ln);
+uint64_t listener_rests(void); /* how often one of them had to pause */
 
 #endif

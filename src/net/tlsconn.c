@@ -30,9 +30,12 @@ static struct tlsconn *tls_of(struct conn *c)
 	return (struct tlsconn *)c;
 }
 
+/* A handshake's memory is not kept until the turn ends: a flood of them is one turn. */
 static void tls_dead(struct tlsconn *t)
 {
 	t->at = TLS_DEAD;
+	tls_free(t->tls);
+	t->tls = NULL;
 	timer_clear(&t->timer);
 	loop_later(t->conn.loop, &t->later);
 }
@@ -237,7 +240,7 @@ static size_t open_records(struct tlsconn *t, uint8_t *p, size_t n)
 	struct err e = {.code = ERR_NONE};
 	size_t used = 0;
 
-	while (used < n && piece.kind != TLS_EOF) {
+	while (used < n && piece.kind != TLS_EOF && t->at == TLS_OPEN) {
 		if (tls_open(t->tls, p + used, n - used, &piece, &e) < 0 ||
 			piece.kind == TLS_PART)
 			break;
@@ -294,6 +297,8 @@ static size_t shake(struct tlsconn *t, const uint8_t *p, size_t n)
 	if (buf_len(&out))
 		conn_write(t->below, buf_slice(&out).p, buf_len(&out));
 	buf_fini(&out);
+	if (t->at != TLS_SHAKING)
+		return used; /* what lies below has ended meanwhile */
 	if (r < 0)
 		tls_fail(t, &e);
 	else if (r > 0)

@@ -18,6 +18,7 @@ struct balancer {
 	enum side side;
 	char *key;
 	const char *name; /* inside key; NULL for a fixed address */
+	const char *what; /* inside key: the name or the address, for texts */
 	unsigned refs;
 	uint64_t unused_since;
 	uint64_t default_rtt, decay;
@@ -259,7 +260,7 @@ struct balancer *balancer_for_name(struct pworker *w, const struct backend *be)
 	if (!b) {
 		b = balancer_new(w, SIDE_OUT, buf_slice(&key));
 		if (b) {
-			b->name = b->key + 5;
+			b->name = b->what = b->key + 5;
 			b->default_rtt =
 				be->default_rtt ? be->default_rtt : b->default_rtt;
 			b->decay = be->rtt_decay ? be->rtt_decay : b->decay;
@@ -332,14 +333,16 @@ struct balancer *balancer_for_addr(
 	char text[ADDR_TEXT];
 	struct balancer *b;
 
-	buf_printf(&key, "%s %s %s %d %u %s", side == SIDE_IN ? "app" : "addr",
-		addr_text(&info->addr, text), info->identity ? info->identity : "-",
-		info->hint, info->tunnel_port, info->authority ? info->authority : "");
+	buf_printf(&key, "%s %s %d %u %s %s", side == SIDE_IN ? "app" : "addr",
+		info->identity ? info->identity : "-", info->hint, info->tunnel_port,
+		info->authority ? info->authority : "-", addr_text(&info->addr, text));
 	b = map_get(&w->balancers, buf_slice(&key), struct balancer, node);
 	if (!b) {
 		b = balancer_new(w, side, buf_slice(&key));
-		if (b)
+		if (b) {
+			b->what = b->key + buf_len(&key) - strlen(text);
 			add_fixed(b, info);
+		}
 	}
 	buf_fini(&key);
 	return b ? balancer_ref(b) : NULL;
@@ -389,7 +392,7 @@ void balancers_drain(struct pworker *w)
 /* Why nobody could take it. */
 static void explain(const struct balancer *b, struct err *e)
 {
-	const char *what = b->name ? b->name : b->key;
+	const char *what = b->what;
 
 	if (b->state == ENDPOINTS_UNKNOWN)
 		err_set(e, ERR_TIMEOUT, "%s: discovery has not answered", what);
@@ -490,8 +493,8 @@ static void enqueue(struct balancer *b, struct px *p)
 	struct err e;
 
 	if (b->queued >= cfg->queue_capacity) {
-		err_set(&e, ERR_BUSY, "%s: %zu requests are queued, the limit",
-			b->name ? b->name : b->key, b->queued);
+		err_set(&e, ERR_BUSY, "%s: %zu requests are queued, the limit", b->what,
+			b->queued);
 		exch_fail(p->x, &e);
 		return;
 	}
@@ -783,7 +786,7 @@ struct stream *balancer_stream(
 
 	if (b->side == SIDE_OUT && b->nstreams >= b->worker->cfg->out_tcp_queue) {
 		err_set(e, ERR_BUSY, "%s: %zu connections are queued, the limit",
-			b->name ? b->name : b->key, b->nstreams);
+			b->what, b->nstreams);
 		return NULL;
 	}
 	s = calloc(1, sizeof *s);

@@ -23,8 +23,18 @@ static struct in_conn *in_of(struct duct *d)
 	return c;
 }
 
+static void shake_over(struct in_conn *c)
+{
+	if (c->at != IN_SHAKE)
+		return;
+	c->at = IN_BEGUN;
+	list_remove(&c->node);
+	c->duct.client.worker->nshaking--;
+}
+
 void in_conn_free(struct in_conn *c, const struct err *why)
 {
+	shake_over(c);
 	duct_fini(&c->duct, why);
 	list_remove(&c->node);
 	meter_put(c->grant.meter);
@@ -178,6 +188,7 @@ static void shaken(struct conn *tls, void *arg)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
+	shake_over(c);
 	c->tls = true;
 	c->client_id = slice_dup(slice_of(tls_peer_id(conn_tls(tls))));
 	if (c->direct)
@@ -207,6 +218,30 @@ static void shake_gone(struct conn *tls, void *arg, const struct err *e)
 static const struct conn_user shake_user = {
 	.on_open = shaken, .on_in = shake_in, .on_gone = shake_gone};
 
+/*
+ * A handshake holds some 35 KB until the client has answered.  When there are too many
+ * the oldest goes: whoever means it answers long before that, however many others there
+ * are that do not (they cost the processor more time than the answer takes).
+ */
+#define HANDSHAKES_MAX 512
+
+static void shake_begins(struct in_conn *c)
+{
+	struct pworker *w = c->duct.client.worker;
+	struct in_conn *oldest;
+	struct err e;
+
+	if (w->nshaking >= HANDSHAKES_MAX) {
+		oldest = list_first(&w->shaking, struct in_conn, node);
+		err_set(&e, ERR_BUSY, "%u TLS handshakes are open, the limit",
+			w->nshaking);
+		in_conn_refuse(oldest, "loadshed", &e);
+	}
+	c->at = IN_SHAKE;
+	list_push(&w->shaking, &c->node);
+	w->nshaking++;
+}
+
 static const char *const direct_alpn[] = {TRANSPORT_ALPN, NULL};
 
 static void begin_tls(struct in_conn *c)
@@ -221,7 +256,6 @@ static void begin_tls(struct in_conn *c)
 	struct err e;
 
 	duct_drop_server(&c->duct);
-	c->at = IN_SHAKE;
 	if (!creds) {
 		err_set(&e, ERR_BUSY, "a TLS client, and we have no certificate yet");
 		refuse(c, &e);
@@ -235,6 +269,7 @@ static void begin_tls(struct in_conn *c)
 	}
 	c->duct.conn = tls;
 	conn_use(tls, &shake_user, c);
+	shake_begins(c);
 }
 
 static void refuse_plain(struct in_conn *c)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/tcp.h"
 #include "proxy/control.h"
 
 static uint64_t started; /* wall seconds */
@@ -59,6 +60,7 @@ void proxy_process_metrics(void *arg, struct buf *out)
 		(double)resident * (double)sysconf(_SC_PAGESIZE));
 	gauge(out, "process_clock_time_seconds", "gauge",
 		(double)(clock_wall() / NS_PER_S));
+	gauge(out, "proxy_accept_pauses_total", "counter", (double)listener_rests());
 	buf_text(out,
 		"# TYPE proxy_build_info gauge\n"
 		"proxy_build_info{vendor=\"mesh\",version=\"" MESH_VERSION "\"} 1\n");

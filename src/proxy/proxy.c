@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/proxy.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,13 +86,30 @@ static void out_accept(void *arg, int fd, const struct addr *peer)
 	outbound_accept(&w->p, fd);
 }
 
+/*
+ * Each connection that is accepted needs another to where it goes: when three quarters
+ * of the descriptors are in use, the last is for these, for the control plane and for
+ * those who ask what is wrong.
+ */
+static int accept_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT_MAX)
+		return 0;
+	return (int)(r.rlim_cur - r.rlim_cur / 4);
+}
+
 static int listen_all(struct data_worker *w, struct err *e)
 {
 	const struct proxy_config *cfg = &w->proxy->cfg;
 	bool many = w->proxy->nworkers > 1;
-	struct listener_opts in = {.backlog = (int)cfg->in.backlog, .reuse_port = many};
-	struct listener_opts out = {
-		.backlog = (int)cfg->out.backlog, .reuse_port = many};
+	struct listener_opts in = {.backlog = (int)cfg->in.backlog,
+		.reuse_port = many,
+		.fd_max = accept_limit()};
+	struct listener_opts out = {.backlog = (int)cfg->out.backlog,
+		.reuse_port = many,
+		.fd_max = accept_limit()};
 
 	w->in = listener_new(w->p.loop, &cfg->inbound_listen, &in, in_accept, w, e);
 	if (!w->in)

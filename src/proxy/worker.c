@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/worker.h"
 
+#include <malloc.h>
+
 #include "base/clock.h"
 #include "proxy/balancer.h"
 #include "proxy/inbound.h"
@@ -30,6 +32,20 @@ static bool has_work(const struct pworker *w)
 	       w->balancers.count || w->meters.count || w->transports.count;
 }
 
+/*
+ * A crowd of connections leaves the heap full of holes, which stay the process's own
+ * until it is asked to give them back.
+ */
+#define CROWD 256
+
+static void give_back(struct pworker *w)
+{
+	if (w->nconns_peak < CROWD || w->nconns > w->nconns_peak / 2)
+		return;
+	w->nconns_peak = w->nconns;
+	malloc_trim(0);
+}
+
 static void tick(struct timer *t)
 {
 	struct pworker *w = container_of(t, struct pworker, tick);
@@ -40,6 +56,7 @@ static void tick(struct timer *t)
 	outbound_sweep(w);
 	balancers_sweep(w, false);
 	meters_sweep(w);
+	give_back(w);
 	if (has_work(w))
 		worker_tick(w);
 }
@@ -82,6 +99,7 @@ void worker_init(struct pworker *w, struct loop *l)
 	w->loop = l;
 	list_init(&w->flows);
 	list_init(&w->conns);
+	list_init(&w->shaking);
 	timer_init(&w->tick, l, tick);
 	timer_init(&w->left, l, on_left);
 }
@@ -90,6 +108,8 @@ void client_add(struct pworker *w, struct client *c)
 {
 	c->worker = w;
 	list_push(&w->conns, &c->node);
+	if (++w->nconns > w->nconns_peak)
+		w->nconns_peak = w->nconns;
 }
 
 void client_remove(struct client *c)
@@ -97,6 +117,7 @@ void client_remove(struct client *c)
 	struct pworker *w = c->worker;
 
 	list_remove(&c->node);
+	w->nconns--;
 	drain_check(w);
 }
 

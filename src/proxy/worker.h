@@ -32,6 +32,9 @@ struct pworker {
 	struct map transports; /* struct transport_meter by labels */
 	struct list flows;     /* every transport, to be counted every second */
 	struct list conns;     /* struct client: every accepted connection */
+	struct list shaking;   /* struct in_conn: TLS handshakes, the oldest first */
+	unsigned nshaking;
+	unsigned nconns, nconns_peak; /* since freed memory was given back */
 	struct timer tick; /* a second, while there is something to count or to evict */
 	uint32_t
 		in_flight[2]; /* exchanges without a response head: inbound, outbound */

@@ -19,8 +19,8 @@
  *	                           network CIDR, identity ID, mesh (any identity)
  *	allow ID                   inbound, ports without permit: this identity only
  *	certificate ID [HOW]       makes FILE.ID for peers that the test plays itself; HOW is
- *	                           expired, early (not yet valid) or foreign (of no
- *	                           authority we know)
+ *	                           expired, early (not yet valid), foreign (of no
+ *	                           authority we know) or huge (a long chain)
  *	life SECONDS               of the certificates it signs (else as -life)
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
@@ -769,7 +769,8 @@ static void issue(const char *id, const char *how)
 	if (!key || cert_issue(key, &spec, foreign ? NULL : t.ca,
 			    foreign ? NULL : t.ca_key, &der, &e) < 0)
 		die(e.msg);
-	pem_wrap("CERTIFICATE", buf_slice(&der), &pem);
+	for (int i = strcmp(how, "huge") == 0 ? 300 : 1; i > 0; i--)
+		pem_wrap("CERTIFICATE", buf_slice(&der), &pem);
 	f = fopen(path, "w");
 	if (!f || key_write_pem(key, &pem, &e) < 0)
 		die("a certificate's file cannot be written");

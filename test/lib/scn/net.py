@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Namespaces of one scenario: the world, the pod and its peer pod.  They have no name and vanish
 with this process.  A thread enters one to make a socket; the socket stays where it was made."""
-import contextlib, ctypes, os, signal, socket, subprocess
+import contextlib, ctypes, os, resource, signal, socket, subprocess
 
 NEWNET, IPV6_FREEBIND = 0x40000000, 78
 POD, PEER, GATE = "10.1.0.1", "10.1.0.2", "10.1.0.254"
@@ -119,10 +119,12 @@ def accept(listener):
     return s
 
 
-def spawn(name, args, log, env, uid=0):
+def spawn(name, args, log, env, uid=0, files=None):
     """A program in a namespace; it dies with this thread.  Call from the main thread."""
     def become():
         call("setns", spaces[name], NEWNET)
+        if files:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         if uid:
             os.setgroups([])
             os.setgid(uid)

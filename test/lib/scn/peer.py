@@ -333,11 +333,13 @@ class Peer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def do_tls(self, words):
-        """tls [refused] [CERTIFICATE] [for SNI] [alpn NAME]: mesh TLS from here, as a client or as a server."""
+        """tls [refused] [old] [CERTIFICATE] [for SNI] [alpn NAME]: mesh TLS from here, as a client or as a server."""
         alpn = take(words, "alpn")
         sni, refused, server = take(words, "for"), flag(words, "refused"), not isinstance(self, Client)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-        tls.minimum_version, tls.check_hostname, tls.verify_mode = ssl.TLSVersion.TLSv1_3, False, ssl.CERT_NONE
+        old = flag(words, "old")
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2 if old else ssl.TLSVersion.TLSv1_3
+        tls.minimum_version, tls.check_hostname, tls.verify_mode = tls.maximum_version, False, ssl.CERT_NONE
         if words:
             tls.load_cert_chain(self.scene.dir + "/ca.pem." + words[0])
         if alpn:

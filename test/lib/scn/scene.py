@@ -25,6 +25,7 @@ class Scene:
         self.flags, self.peers, self.lines_of_log = Flags(), [], []
         self.procs, self.logs, self.hello, self.began = {}, {}, b"", time.monotonic()
         self.broken, self.said, self.vars = threading.Event(), None, {}
+        self.crowd = []
         self.trying = False  # what fails now is tried again
 
     def note(self, what):
@@ -106,9 +107,9 @@ class Scene:
 
     # ---- programs ----
 
-    def program(self, name, where, args, env=None, uid=0):
+    def program(self, name, where, args, env=None, uid=0, files=None):
         log = self.logs[name] = "%s/%s.log" % (self.dir, name.replace(" ", "-"))
-        p = self.procs[name] = net.spawn(where, args, log, env or dict(os.environ), uid)
+        p = self.procs[name] = net.spawn(where, args, log, env or dict(os.environ), uid, files)
         return p
 
     def wait_log(self, name, what, limit=10):
@@ -175,13 +176,14 @@ class Scene:
         return out
 
     def do_proxy(self, line, words):
-        """The proxy of a pod, ready; "proxy exits N": it must not start."""
+        """The proxy of a pod, ready; "files N": with so many descriptors; "exits N": it must not start."""
+        files = int(take(words, "files", 0))
         where = "peer" if text.flag(words, "peer") else "pod"
         if self.control_name(where) not in self.procs:
             self.start_control(where)
         if "proxy " + where not in self.procs:
             self.redirect(where)
-        p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID)
+        p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID, files)
         if words and words[0] == "exits":
             self.must_exit("proxy " + where, int(words[1]), LIMIT)
         elif not self.wait_log("proxy " + where, "Ready"):
@@ -257,6 +259,21 @@ class Scene:
         s = Server(self, words[0], line.below, net.parse(words[1]), each)
         self.peers.append(s)
         s.start()
+
+    def do_crowd(self, line, words):
+        """crowd N TO ["bytes"|hello NAME]: so many connections say this and no more; "crowd over" ends them"""
+        if words == ["over"]:
+            while self.crowd:
+                self.crowd.pop().close()
+            return
+        to, say = net.parse(words[1]), text.quoted(words[2:]) if words[2:] and words[2] != "hello" else b""
+        if words[2:3] == ["hello"]:
+            say = Client(self, "hello", [], to, None, None).client_hello(words[3])
+        for _ in range(int(words[0])):
+            s = net.connect(*to)
+            self.crowd.append(s)
+            if say:
+                s.sendall(say)
 
     def do_wait(self, line, words):
         for p in self.peers:
