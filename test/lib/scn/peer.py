@@ -12,6 +12,10 @@ class Closed(Failed):
     pass
 
 
+class Left(Exception):
+    """A connection that was made in advance ended before it served a purpose."""
+
+
 class Flags:
     """Names that scripts tell each other of."""
     def __init__(self):
@@ -55,6 +59,8 @@ class Peer:
         try:
             for line in self.lines:
                 self.step(line)
+        except Left:
+            pass
         except Failed as e:
             self.error = (e.line or line, str(e))
         except (OSError, ValueError, IndexError, KeyError) as e:
@@ -349,6 +355,8 @@ class Peer:
             self.sock = tls.wrap_socket(self.sock, server_side=server, server_hostname=sni)
         except OSError as e:
             self.note("TLS: %s" % e)
+            if isinstance(self, One) and isinstance(e, (ssl.SSLEOFError, ConnectionError)):
+                raise Left
             if not refused:
                 raise Failed("TLS: %s" % e)
             return
