@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/duct.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/tcp.h"
 
@@ -265,12 +266,18 @@ static const struct sniff_user sniff_user = {.on_verdict = verdict,
 	.on_doom = doomed,
 	.on_gone = sniff_gone};
 
-void duct_sniff(struct duct *d, const struct sniff_spec *spec)
+/* Of a proxy that is to end nobody is waited for who says nothing. */
+#define DRAIN_QUIET (50 * NS_PER_MS)
+
+void duct_sniff(struct duct *d, const struct sniff_spec *how)
 {
+	struct sniff_spec spec = *how;
 	struct err e;
 
+	if (!spec.quiet && d->client.worker->draining)
+		spec.quiet = DRAIN_QUIET;
 	d->at = DUCT_SNIFF;
-	d->sniff = sniff_new(d->conn, spec, &sniff_user, d, &e);
+	d->sniff = sniff_new(d->conn, &spec, &sniff_user, d, &e);
 	if (!d->sniff)
 		d->user->on_failed(d, &e);
 }

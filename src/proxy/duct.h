@@ -65,7 +65,7 @@ void duct_fini(struct duct *d, const struct err *why);
 void duct_hold(struct duct *d);
 /* The series of the client's side; takes over a reference. */
 void duct_meter(struct duct *d, struct transport_meter *taken);
-void duct_sniff(struct duct *d, const struct sniff_spec *spec);
+void duct_sniff(struct duct *d, const struct sniff_spec *how);
 void duct_stream(struct duct *d);
 /* Dialled for nothing: the client speaks HTTP, or TLS. */
 void duct_drop_server(struct duct *d);

@@ -290,6 +290,10 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 		http_verdict(c, seen);
 		return;
 	}
+	if (c->at == IN_DIRECT) {
+		in_http_begin(c, seen == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
+		return;
+	}
 	if (seen == DETECT_TLS &&
 		strcmp(sni, d->client.worker->cfg->server_name) == 0) {
 		begin_tls(c);

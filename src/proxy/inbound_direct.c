@@ -202,15 +202,32 @@ static void gateway_stream(struct in_conn *c)
 	duct_hold(&c->duct);
 }
 
+/* HTTP/1 at first: the proxy that asks may have made HTTP/2 of it, as on any port. */
+static void look_at_http(struct in_conn *c)
+{
+	const struct sniff_spec spec = {
+		.limit = c->duct.client.worker->cfg->in.detect_timeout};
+
+	c->at = IN_DIRECT;
+	duct_sniff(&c->duct, &spec);
+}
+
 void in_direct_begin(struct in_conn *c)
 {
 	const struct transport_header *h = &c->direct->header;
 
 	duct_meter(&c->duct, in_accepted_meter(c));
-	if (h->session != SESSION_BYTES)
-		in_http_begin(
-			c, h->session == SESSION_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
-	else if (*h->name)
+	switch (h->session) {
+	case SESSION_HTTP2:
+		in_http_begin(c, HTTP_KIND_2);
+		return;
+	case SESSION_HTTP1:
+		look_at_http(c);
+		return;
+	case SESSION_BYTES:
+		break;
+	}
+	if (*h->name)
 		gateway_stream(c);
 	else
 		in_conn_stream(c);

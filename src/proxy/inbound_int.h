@@ -31,6 +31,7 @@ enum in_at {
 	IN_SNIFF,  /* TLS? */
 	IN_SHAKE,  /* our TLS handshake */
 	IN_DETECT, /* HTTP? */
+	IN_DIRECT, /* which HTTP? */
 };
 
 /* What the series of an admitted request are, for one route and authorization. */

@@ -146,7 +146,8 @@ void sniff_end(struct sniff *s)
 
 bool sniff_is_quiet(const struct sniff *s)
 {
-	return s->at == SNIFF_QUIET || s->at == SNIFF_DOOMED;
+	return s->at == SNIFF_QUIET || s->at == SNIFF_DOOMED ||
+	       (s->at == SNIFF_SILENT && !s->spec.quiet);
 }
 
 void sniff_doom(struct sniff *s)

@@ -42,7 +42,7 @@ void sniff_end(struct sniff *s);
 /* The server is out of reach: calls on_doom when the client is still silent after a
  * while. */
 void sniff_doom(struct sniff *s);
-/* on_quiet was called, and the client still says nothing. */
+/* on_quiet was called, or never will be, and the client still says nothing. */
 bool sniff_is_quiet(const struct sniff *s);
 
 #endif
