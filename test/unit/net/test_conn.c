@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -462,6 +463,110 @@ TEST(a_listener_rests_while_there_are_no_descriptors)
 	EQ_INT(naccepted, countof(raw_conns));
 	OK(cpu_ms() - cpu < 100);
 	listener_free(ln);
+	end_loop();
+}
+
+static int accepted_fds[8], accepted_count;
+
+static void keep_accepted(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg, (void)peer;
+	accepted_fds[accepted_count++] = fd;
+	if (accepted_count == 4)
+		loop_stop(loop);
+}
+
+/* As often as not all could be taken, some leave. */
+static void free_accepted(struct timer *t)
+{
+	static int closed;
+
+	OK(accepted_count > closed);
+	OK(accepted_count < 4);
+	while (closed < accepted_count)
+		close(accepted_fds[closed++]);
+	timer_set(t, 250 * NS_PER_MS);
+}
+
+TEST(a_listener_leaves_descriptors_to_others)
+{
+	struct addr at = {0};
+	struct sockaddr_storage ss;
+	struct listener_opts o = {0};
+	struct listener *ln;
+	struct timer t;
+	socklen_t n;
+	int fd;
+
+	log_filter_set(SLICE("off"), NULL);
+	loop = loop_new(NULL);
+	ip_parse(SLICE("127.0.0.1"), &at.ip);
+	fd = dup(0);
+	close(fd);
+	o.fd_max =
+		fd + 7; /* itself, four clients, what the loop needs, one or two more */
+	ln = listener_new(loop, &at, &o, keep_accepted, NULL, NULL);
+	n = addr_to_sock(listener_addr(ln), &ss);
+	for (int i = 0; i < 4; i++)
+		EQ_INT(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&ss,
+			       n),
+			0);
+	timer_init(&t, loop, free_accepted);
+	timer_set(&t, 250 * NS_PER_MS);
+	loop_run(loop, NULL);
+	EQ_INT(accepted_count, 4);
+	OK(listener_rests() >= 1);
+	timer_clear(&t);
+	listener_free(ln);
+	end_loop();
+}
+
+/* ---- socket options ---- */
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t n = sizeof value;
+
+	EQ_INT(getsockopt(fd, level, name, &value, &n), 0);
+	return value;
+}
+
+static void is_tuned(int fd)
+{
+	EQ_INT(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	EQ_INT(option(fd, SOL_SOCKET, SO_OOBINLINE), 1);
+	EQ_INT(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	EQ_INT(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 10);
+	EQ_INT(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+}
+
+TEST(accepted_and_dialled_sockets_are_tuned_alike)
+{
+	const struct tcp_opts o = {
+		.keepalive = 10 * NS_PER_S, .user_timeout = 30 * NS_PER_S};
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+	struct conn *in, *out;
+	struct addr at = {0};
+	int ln, fd;
+
+	loop = loop_new(NULL);
+	ip_parse(SLICE("127.0.0.1"), &at.ip);
+	n = addr_to_sock(&at, &ss);
+	ln = socket(AF_INET, SOCK_STREAM, 0);
+	EQ_INT(bind(ln, (struct sockaddr *)&ss, n), 0);
+	EQ_INT(listen(ln, 1), 0);
+	EQ_INT(getsockname(ln, (struct sockaddr *)&ss, &n), 0);
+	addr_from_sock((struct sockaddr *)&ss, &at);
+	out = tcp_dial(loop, &at, &o, NULL);
+	is_tuned(ln + 1); /* the next that was free */
+	fd = accept(ln, NULL, NULL);
+	in = tcp_adopt(loop, fd, &o, NULL);
+	is_tuned(fd);
+	conn_end(in);
+	conn_end(out);
+	close(ln);
 	end_loop();
 }
 
