@@ -403,6 +403,53 @@ TEST(a_changed_byte_anywhere_breaks_the_handshake)
 	mesh_fini(&m);
 }
 
+static void grow(uint8_t *p, unsigned bytes, unsigned by)
+{
+	for (; bytes > 0 && by; bytes--) {
+		by += p[bytes - 1];
+		p[bytes - 1] = (uint8_t)by;
+		by >>= 8;
+	}
+}
+
+/* A hello that says that data follow before the handshake is over (RFC 8446 §4.2.10).
+ */
+static void offer_early_data(struct buf *hello)
+{
+	uint8_t *p = (uint8_t *)(uintptr_t)buf_slice(hello).p;
+	size_t at = 5 + 4 + 2 + 32;
+
+	at += 1 + p[at];                            /* session */
+	at += 2 + ((size_t)p[at] << 8 | p[at + 1]); /* suites */
+	at += 1 + p[at];                            /* compression */
+	grow(p + 3, 2, 4);
+	grow(p + 6, 3, 4);
+	grow(p + at, 2, 4);
+	buf_add(hello, "\0\x2a\0\0", 4);
+}
+
+TEST(data_before_the_handshake_are_refused)
+{
+	static const uint8_t early[] =
+		"\x17\x03\x03\0\x20 0123456789abcdef0123456789abcde";
+	struct tlspair p;
+	struct mesh m;
+	size_t used;
+
+	mesh_init(&m);
+	tlspair_init(&p, &m.client, &m.server);
+	OK(tls_handshake(p.client, NULL, 0, &used, &p.to_server, NULL) == 0);
+	offer_early_data(&p.to_server);
+	EQ_INT(tls_handshake(p.server, (const uint8_t *)buf_slice(&p.to_server).p,
+		       buf_len(&p.to_server), &used, &p.to_client, NULL),
+		0);
+	EQ_INT(tls_handshake(p.server, early, sizeof early - 1, &used, &p.to_client,
+		       &p.server_err),
+		-1);
+	tlspair_fini(&p);
+	mesh_fini(&m);
+}
+
 TEST(a_handshake_without_end_is_cut_off)
 {
 	uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
