@@ -4,6 +4,7 @@
  * name of this one.  They pass the policy of the inbound port and go on through the
  * outbound side, by name.
  */
+#include "api/api.h"
 #include "base/log.h"
 #include "http/grpc.h"
 #include "proxy/inbound_direct.h"
@@ -62,12 +63,10 @@ static void add_forwarded(const struct in_conn *c, struct px *p)
 
 	buf_printf(&b, "by=%s;for=%s;host=%s;proto=https", own_id(c), in_identity(c),
 		c->direct->authority);
-	text = arena_alloc(x->arena, buf_len(&b) + 1);
-	if (text && !b.failed) {
-		memcpy(text, buf_slice(&b).p, buf_len(&b));
-		fields_add(&x->req.fields, x->arena, SLICE("forwarded"),
-			(struct slice){text, buf_len(&b)});
-	}
+	text = b.failed ? NULL : api_text(buf_slice(&b), x->arena);
+	if (text)
+		fields_add(
+			&x->req.fields, x->arena, SLICE("forwarded"), slice_of(text));
 	buf_fini(&b);
 }
 
