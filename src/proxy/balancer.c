@@ -18,7 +18,6 @@ struct balancer {
 	enum side side;
 	char *key;
 	const char *name; /* inside key; NULL for a fixed address */
-	const char *what; /* inside key: the name or the address, for texts */
 	unsigned refs;
 	uint64_t unused_since;
 	uint64_t default_rtt, decay;
@@ -260,7 +259,7 @@ struct balancer *balancer_for_name(struct pworker *w, const struct backend *be)
 	if (!b) {
 		b = balancer_new(w, SIDE_OUT, buf_slice(&key));
 		if (b) {
-			b->name = b->what = b->key + 5;
+			b->name = b->key + 5;
 			b->default_rtt =
 				be->default_rtt ? be->default_rtt : b->default_rtt;
 			b->decay = be->rtt_decay ? be->rtt_decay : b->decay;
@@ -339,10 +338,8 @@ struct balancer *balancer_for_addr(
 	b = map_get(&w->balancers, buf_slice(&key), struct balancer, node);
 	if (!b) {
 		b = balancer_new(w, side, buf_slice(&key));
-		if (b) {
-			b->what = b->key + buf_len(&key) - strlen(text);
+		if (b)
 			add_fixed(b, info);
-		}
 	}
 	buf_fini(&key);
 	return b ? balancer_ref(b) : NULL;
@@ -389,10 +386,19 @@ void balancers_drain(struct pworker *w)
 
 /* ---- exchanges ---- */
 
+static const char *name_of(const struct balancer *b)
+{
+	const struct endpoint *ep = list_first(&b->endpoints, struct endpoint, node);
+
+	if (b->name)
+		return b->name;
+	return ep ? ep->text : b->key;
+}
+
 /* Why nobody could take it. */
 static void explain(const struct balancer *b, struct err *e)
 {
-	const char *what = b->what;
+	const char *what = name_of(b);
 
 	if (b->state == ENDPOINTS_UNKNOWN)
 		err_set(e, ERR_TIMEOUT, "%s: discovery has not answered", what);
@@ -493,8 +499,8 @@ static void enqueue(struct balancer *b, struct px *p)
 	struct err e;
 
 	if (b->queued >= cfg->queue_capacity) {
-		err_set(&e, ERR_BUSY, "%s: %zu requests are queued, the limit", b->what,
-			b->queued);
+		err_set(&e, ERR_BUSY, "%s: %zu requests are queued, the limit",
+			name_of(b), b->queued);
 		exch_fail(p->x, &e);
 		return;
 	}
@@ -506,14 +512,17 @@ static void enqueue(struct balancer *b, struct px *p)
 	wait_in_queue(b, request_limit(b));
 }
 
-/* l5d-require-id: nobody else may have it. */
-static void fail_identity(struct px *p, const struct endpoint *ep)
+/* Is it whom the request wants to reach (l5d-require-id)? */
+static bool is_required(const struct endpoint *ep, const struct px *p, struct err *e)
 {
-	struct err e;
+	const char *id = ep->use.identity ? ep->use.identity : "";
 
-	err_set(&e, ERR_DENIED, "%s: the identity %.*s is required, it is %s", ep->text,
-		SLICE_FMT(p->require), ep->use.identity ? ep->use.identity : "none");
-	exch_fail(p->x, &e);
+	if (!p->require_id.n || slice_is(p->require_id, id))
+		return true;
+	err_set(e, ERR_DENIED, "%s: identity %.*s is required, it has %s", ep->text,
+		p->require_id.n < 100 ? (int)p->require_id.n : 100, p->require_id.p,
+		*id ? id : "none");
+	return false;
 }
 
 static void dispatch(struct balancer *b, struct px *p)
@@ -521,9 +530,8 @@ static void dispatch(struct balancer *b, struct px *p)
 	struct endpoint *ep = pick(b);
 	struct err e;
 
-	if (ep && p->require.n &&
-		!(ep->use.identity && slice_is(p->require, ep->use.identity))) {
-		fail_identity(p, ep);
+	if (ep && !is_required(ep, p, &e)) {
+		exch_fail(p->x, &e);
 	} else if (ep) {
 		p->tries++;
 		endpoint_begin(ep, p);
@@ -547,6 +555,8 @@ static void release(struct px *p)
 		return;
 	if (!p->sampled)
 		ep->load--;
+	if (p->authority.p)
+		p->x->req.authority = p->authority;
 	p->sampled = true;
 	p->endpoint = NULL;
 	p->client = NULL;
@@ -786,7 +796,7 @@ struct stream *balancer_stream(
 
 	if (b->side == SIDE_OUT && b->nstreams >= b->worker->cfg->out_tcp_queue) {
 		err_set(e, ERR_BUSY, "%s: %zu connections are queued, the limit",
-			b->what, b->nstreams);
+			name_of(b), b->nstreams);
 		return NULL;
 	}
 	s = calloc(1, sizeof *s);

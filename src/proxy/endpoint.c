@@ -267,6 +267,18 @@ static struct meter *endpoint_meter(struct endpoint *ep, struct slice authority)
 	return meter_ref(ep->meter);
 }
 
+/* For as long as it is with this endpoint, whose text it borrows. */
+static void override_authority(struct endpoint *ep, struct px *p)
+{
+	struct req_head *req = &p->x->req;
+
+	if (!p->authority.p)
+		p->authority = req->authority.p ? req->authority : SLICE("");
+	req->authority = slice_of(ep->use.authority);
+	req->no_host = false;
+	fields_remove(&req->fields, SLICE("l5d-dst-canonical"));
+}
+
 void endpoint_begin(struct endpoint *ep, struct px *p)
 {
 	enum http_kind kind = kind_for(ep, p);
@@ -279,6 +291,8 @@ void endpoint_begin(struct endpoint *ep, struct px *p)
 	ep->load++;
 	p->sampled = false;
 	p->sent = loop_now(ep->worker->loop);
+	if (ep->use.authority)
+		override_authority(ep, p);
 	if (p->side == SIDE_OUT) {
 		meter_put(p->meter);
 		p->meter = endpoint_meter(ep, p->x->req.authority);

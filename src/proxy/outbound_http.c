@@ -131,10 +131,10 @@ static enum flow peer_request(struct exch *x, void *shared, void *state)
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
-	p->require = fields_get(&x->req.fields, SLICE("l5d-require-id"));
-	if (p->require.n)
-		fields_remove(&x->req.fields, SLICE("l5d-require-id"));
 	fields_remove(&x->req.fields, SLICE("l5d-orig-proto"));
+	p->require_id = fields_get(&x->req.fields, SLICE("l5d-require-id"));
+	if (p->require_id.n)
+		fields_remove(&x->req.fields, SLICE("l5d-require-id"));
 	return FLOW_NEXT;
 }
 

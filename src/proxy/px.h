@@ -30,9 +30,6 @@ struct px {
 	struct fields *trailers;
 	struct err last; /* why the last try failed */
 	unsigned tries;
-	struct slice require;   /* the identity that the server must have */
-	struct slice authority; /* as the application said, once `named` */
-	bool named;             /* an endpoint's own name has taken its place */
 
 	uint64_t begun; /* loop time of the request head */
 	uint64_t sent;  /* of its dispatch to the endpoint */
@@ -57,6 +54,8 @@ struct px {
 	struct ref *policy;                         /* keeps the above; a reference */
 	const struct route_filter *backend_filters; /* of the backend chosen */
 	size_t nbackend_filters;
+	struct slice require_id; /* l5d-require-id, or none */
+	struct slice authority;  /* as asked for, when an endpoint overrides it */
 };
 
 /* Makes x->user.  NULL when the exchange's arena is full. */

@@ -94,35 +94,10 @@ static void carry(struct px *p, enum http_kind kind)
 			orig_proto(req, p->x->arena));
 }
 
-/*
- * Whom the request names: what the application said, or what the endpoint (a gateway)
- * goes by.  Each try anew: endpoints differ.
- */
-static void address(struct px *p, const char *override)
-{
-	struct exch *x = p->x;
-	char *copy = NULL;
-
-	if (!p->named)
-		p->authority = x->req.authority;
-	p->named = true;
-	if (override)
-		copy = arena_alloc(x->arena, strlen(override) + 1);
-	x->req.authority = p->authority;
-	if (!copy)
-		return;
-	memcpy(copy, override, strlen(override) + 1);
-	x->req.authority = slice_of(copy);
-	x->req.no_host = false;
-	fields_remove(&x->req.fields, SLICE("l5d-dst-canonical"));
-}
-
 void session_begin(struct session *s, struct px *p)
 {
 	struct exch *x = p->x;
 
-	if (p->named || s->ep->use.authority)
-		address(p, s->ep->use.authority);
 	s->idle_since = 0;
 	p->client = s->client;
 	meter_request(p->meter);
