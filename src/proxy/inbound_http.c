@@ -287,7 +287,7 @@ static void on_refused(
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
-	px_refused(c->client.worker, SIDE_IN, informs(c), rsp, a, why);
+	px_refused(c->duct.client.worker, SIDE_IN, informs(c), rsp, a, why);
 }
 
 static const struct http_server_user server_user = {

@@ -199,7 +199,7 @@ static void on_refused(
 	void *arg, struct rsp_head *rsp, struct arena *a, const struct err *why)
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
-	struct pworker *w = c->client.worker;
+	struct pworker *w = c->duct.client.worker;
 
 	px_refused(w, SIDE_OUT, !w->cfg->no_informational, rsp, a, why);
 }
