@@ -19,6 +19,11 @@ DEFAULTS = {
     "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
 
 
+def flat(line):
+    """A line and those below it as one."""
+    return " ".join([line.text] + [flat(l) for l in line.below])
+
+
 class Scene:
     def __init__(self, file, folder):
         self.file, self.dir = file, folder
@@ -131,7 +136,7 @@ class Scene:
             return
         if line.below or not os.path.exists(self.script(where)):
             with open(self.script(where) + "+", "w") as f:
-                f.writelines(l.text + "\n" for l in line.below)
+                f.writelines(flat(l) + "\n" for l in line.below)
             os.rename(self.script(where) + "+", self.script(where))
         if name in self.procs and self.procs[name].poll() is None:
             self.procs[name].send_signal(signal.SIGHUP)
@@ -152,10 +157,20 @@ class Scene:
         if not self.wait_log(name, "listening"):
             raise Failed("the control plane does not start: " + open(self.logs[name]).read())
 
-    def anchors(self):
-        pem = open(self.dir + "/ca.pem").read()
+    def anchors(self, root=""):
+        pem = open(self.dir + "/ca.pem" + root).read()
         end = "-----END CERTIFICATE-----\n"
         return pem[pem.index("-----BEGIN CERT"):pem.index(end)] + end
+
+    def do_anchors(self, line, words):
+        """anchors ROOT…: the file $DIR/anchors has the certificates of these roots ("first": the one without a
+        name); "anchors broken": none that can be read"""
+        out = ""
+        for name in words:
+            out += "no certificate" if name == "broken" else self.anchors("" if name == "first" else ".root." + name)
+        with open(self.dir + "/anchors+", "w") as f:
+            f.write(out)
+        os.rename(self.dir + "/anchors+", self.dir + "/anchors")
 
     def environment(self, where, lines):
         ident = "%s/id.%s" % (self.dir, where)
@@ -166,7 +181,7 @@ class Scene:
                    IDENTITY_LOCAL_NAME="client.test" if where == "pod" else "web.test")
         for l in lines:
             key, _, value = l.text.partition("=")
-            env[key] = value
+            env[key] = value.replace("$DIR", self.dir)
             if key.startswith("!"):
                 env.pop(key[1:], None)
         out = {"LINKERD2_PROXY_" + k: v for k, v in env.items() if not k.startswith("!")}
