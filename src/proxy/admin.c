@@ -25,10 +25,12 @@ static void get_live(struct call *c)
 
 static void get_ready(struct call *c)
 {
-	if (admin_of(c)->hooks.is_ready(admin_of(c)->hooks.arg))
-		call_text(c, 200, "ready\n");
+	const char *missing = admin_of(c)->hooks.missing(admin_of(c)->hooks.arg);
+
+	if (missing)
+		call_text(c, 503, "not ready\nno identity: %s\n", missing);
 	else
-		call_text(c, 503, "not ready\n");
+		call_text(c, 200, "ready\n");
 }
 
 static void get_metrics(struct call *c)

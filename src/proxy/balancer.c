@@ -511,7 +511,8 @@ static void dispatch(struct balancer *b, struct px *p)
 	if (ep) {
 		p->tries++;
 		endpoint_begin(ep, p);
-	} else if (p->tries > 0 || b->state == ENDPOINTS_NO_SUCH) {
+	} else if ((p->tries > 0 && p->last.code != ERR_BUSY) ||
+		   b->state == ENDPOINTS_NO_SUCH) {
 		if (p->tries > 0 && p->last.code != ERR_NONE)
 			e = p->last;
 		else

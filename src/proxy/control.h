@@ -34,18 +34,23 @@ struct channel *control_channel(struct loop *l, struct dns *d,
  * The proxy's own identity (spec proxy.md §12.1): key and request from the identity
  * directory (made there when absent), certified by the identity service, renewed at 70
  * % of its life for as long as the process lives.  `creds` always holds the newest; a
- * standing connection keeps those it was made with.
+ * standing connection keeps those it was made with.  The trust anchors' file, when one
+ * is named, is looked at every second, and what it holds is believed from then on: its
+ * owner lets old and new overlap.
  */
 struct identity;
 struct identity *proxy_identity_start(struct loop *l, struct dns *d,
 	const struct proxy_config *cfg, struct snap *creds, struct metrics *metrics,
 	void (*ready)(void *arg), void *arg, struct err *e);
+/* Why there is no certificate yet, or NULL when there is one. */
+const char *proxy_identity_problem(const struct identity *id);
 void proxy_identity_free(struct identity *id);
 
 /* GET /live /ready /metrics, … (spec proxy.md §14). */
 struct admin;
 struct admin_hooks {
-	bool (*is_ready)(void *arg);
+	/* What is missing before the proxy can do all it is for; NULL: nothing. */
+	const char *(*missing)(void *arg);
 	void (*shutdown)(void *arg);
 	void *arg;
 };

@@ -174,21 +174,21 @@ void endpoint_observe(struct endpoint *ep, uint64_t rtt, uint64_t now, uint64_t 
 
 /* ---- dialling ---- */
 
-static struct conn *dial_tls(struct endpoint *ep, struct conn *tcp, struct err *e)
+static struct conn *dial_tls(
+	struct endpoint *ep, const struct tcp_opts *o, struct err *e)
 {
 	struct ref *creds = snap_get(ep->worker->creds);
 	struct tls_config cfg = {.creds = (struct creds *)creds,
 		.sni = ep->info->server_name,
 		.expect = ep->info->identity};
-	struct conn *c;
+	struct conn *c = NULL;
 
-	if (!creds) {
-		conn_end(tcp);
-		err_set(e, ERR_BUSY, "%s wants TLS and we have no certificate yet",
-			ep->text);
-		return NULL;
-	}
-	c = tlsconn_client(tcp, &cfg, ep->side->detect_timeout, e);
+	if (creds_usable(cfg.creds, e) < 0)
+		err_wrap(e, "%s wants TLS", ep->text);
+	else
+		c = tcp_dial(ep->worker->loop, &ep->info->addr, o, e);
+	if (c)
+		c = tlsconn_client(c, &cfg, ep->side->detect_timeout, e);
 	ref_put(creds);
 	return c;
 }
@@ -199,11 +199,10 @@ struct conn *endpoint_dial(struct endpoint *ep, struct err *e)
 		.keepalive = ep->side->connect_keepalive,
 		.user_timeout = ep->side->connect_user_timeout,
 		.leaving = &ep->worker->leaving};
-	struct conn *c = tcp_dial(ep->worker->loop, &ep->info->addr, &o, e);
 
-	if (!c || !ep->info->identity)
-		return c;
-	return dial_tls(ep, c, e);
+	if (ep->info->identity)
+		return dial_tls(ep, &o, e);
+	return tcp_dial(ep->worker->loop, &ep->info->addr, &o, e);
 }
 
 static uint64_t backoff(const struct endpoint *ep)

@@ -436,8 +436,10 @@ static void begin_tls(struct in_conn *c)
 	struct err e;
 
 	c->at = IN_SHAKE;
-	if (!creds) {
-		err_set(&e, ERR_BUSY, "a TLS client, and we have no certificate yet");
+	if (creds_usable(cfg.creds, &e) < 0) {
+		err_wrap(&e, "a TLS client");
+		ref_put(creds);
+		count_error(c, "tls identity missing");
 		refuse(c, &e);
 		return;
 	}

@@ -42,9 +42,8 @@ struct proxy {
 	struct data_worker *workers;
 	unsigned nworkers;
 	unsigned draining; /* workers that have not drained yet */
-	bool is_ready, is_stopping;
+	bool is_stopping;
 	struct timer grace;
-	int status;
 };
 
 /* ---- control-plane channels ---- */
@@ -122,27 +121,22 @@ static int worker_begin(struct worker *t, struct err *e)
 	return 0;
 }
 
-static void start_worker(struct data_worker *w, unsigned index, struct err *e)
+/* Taken before there is a certificate: what is not meshed needs none. */
+static int start_workers(struct proxy *px, struct err *e)
 {
-	if (worker_start(&w->thread, index, worker_begin, w, e) == 0)
-		return;
-	log_error("proxy", "Initialization failure", LE(e));
-	w->proxy->status = 1;
-	loop_stop(w->proxy->loop);
+	for (unsigned i = 0; i < px->nworkers; i++)
+		if (worker_start(&px->workers[i].thread, i, worker_begin,
+			    &px->workers[i], e) < 0)
+			return -1;
+	log_info("proxy", "Listening");
+	return 0;
 }
 
-/* The first certificate is there: connections are taken from now on. */
 static void identity_ready(void *arg)
 {
 	struct proxy *px = arg;
 	char text[ADDR_TEXT];
-	struct err e;
 
-	for (unsigned i = 0; i < px->nworkers; i++)
-		start_worker(&px->workers[i], i, &e);
-	if (px->status)
-		return;
-	px->is_ready = true;
 	log_info("proxy", "Ready",
 		LS("inbound", addr_text(&px->cfg.inbound_listen, text)));
 }
@@ -191,10 +185,6 @@ static void shut_down(void *arg)
 	}
 	px->is_stopping = true;
 	log_info("proxy", "Shutting down");
-	if (!px->is_ready) {
-		loop_stop(px->loop);
-		return;
-	}
 	timer_set(&px->grace, px->cfg.shutdown_grace);
 	px->draining = px->nworkers;
 	for (unsigned i = 0; i < px->nworkers; i++)
@@ -207,9 +197,11 @@ static void on_signal(void *arg, int signo)
 	shut_down(arg);
 }
 
-static bool ready_now(void *arg)
+static const char *missing(void *arg)
 {
-	return ((struct proxy *)arg)->is_ready;
+	const struct proxy *px = arg;
+
+	return px->identity ? proxy_identity_problem(px->identity) : "starting";
 }
 
 /* ---- start ---- */
@@ -243,7 +235,7 @@ static void say_hello(const struct proxy_config *c)
 
 static int start(struct proxy *px, struct err *e)
 {
-	struct admin_hooks hooks = {ready_now, shut_down, px};
+	struct admin_hooks hooks = {missing, shut_down, px};
 
 	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
@@ -276,7 +268,7 @@ static int start(struct proxy *px, struct err *e)
 	px->disco = disco_new(px->loop, &px->cfg, px->destination, px->policy);
 	px->identity = proxy_identity_start(px->loop, px->dns, &px->cfg, &px->creds,
 		px->metrics, identity_ready, px, e);
-	return px->identity && px->disco ? 0 : -1;
+	return px->identity && px->disco ? start_workers(px, e) : -1;
 }
 
 int proxy_run(void)
@@ -304,5 +296,5 @@ int proxy_run(void)
 		return 1;
 	}
 	/* what is left ends with the process: workers may be in the middle of a turn */
-	return px.status;
+	return 0;
 }

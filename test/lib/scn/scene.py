@@ -190,8 +190,8 @@ class Scene:
         return out
 
     def do_proxy(self, line, words):
-        """The proxy of a pod, ready; "proxy exits N": it must not start."""
-        where = "peer" if text.flag(words, "peer") else "pod"
+        """The proxy of a pod, ready; "proxy exits N": it must not start; "proxy unready": it only listens."""
+        where, unready = "peer" if text.flag(words, "peer") else "pod", text.flag(words, "unready")
         if self.control_name(where) not in self.procs:
             self.start_control(where)
         if "proxy " + where not in self.procs:
@@ -199,7 +199,7 @@ class Scene:
         p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID)
         if words and words[0] == "exits":
             self.must_exit("proxy " + where, int(words[1]), LIMIT)
-        elif not self.wait_log("proxy " + where, "Ready"):
+        elif not self.wait_log("proxy " + where, "Listening" if unready else "Ready"):
             raise Failed("the proxy does not start (%s)" % p.poll())
 
     def redirect(self, where):
