@@ -35,6 +35,7 @@ struct balancer {
 	size_t queued;
 	struct list streams; /* waiting in the same way */
 	size_t nstreams;
+	bool is_shut;          /* in failfast */
 	struct timer failfast; /* set while one of the queues is not empty */
 	uint64_t failfast_at;
 	struct err last; /* what the last failed endpoint said */
@@ -74,6 +75,13 @@ static void ready_rebuild(struct balancer *b)
 	list_each(ep, &b->endpoints,
 		node) if (ep->at == ENDPOINT_READY && b->nready < b->ready_cap)
 		b->ready[b->nready++] = ep;
+	if (b->nready > 0)
+		b->is_shut = false;
+}
+
+bool balancer_is_shut(const struct balancer *b)
+{
+	return b->is_shut || b->state == ENDPOINTS_NO_SUCH;
 }
 
 static void serve_queue(struct balancer *b)
@@ -386,10 +394,35 @@ void balancers_drain(struct pworker *w)
 
 /* ---- exchanges ---- */
 
+static const char *name_of(const struct balancer *b)
+{
+	const struct endpoint *ep = list_first(&b->endpoints, struct endpoint, node);
+
+	if (b->name)
+		return b->name;
+	return ep ? ep->text : b->key;
+}
+
+/* `last` has the address in it. */
+static void every_one_failed(
+	const struct balancer *b, enum errc code, const struct err *last, struct err *e)
+{
+	struct err why = *last;
+
+	if (b->count > 1 && b->nready == 0)
+		err_set(e, code, "%s: all %zu endpoints failed; last: %s", name_of(b),
+			b->count, why.msg);
+	else if (b->name)
+		err_set(e, code, "%s: %s", b->name, why.msg);
+	else
+		err_set(e, code, "%s", why.msg);
+	e->sys = why.sys;
+}
+
 /* Why nobody could take it. */
 static void explain(const struct balancer *b, struct err *e)
 {
-	const char *what = b->name ? b->name : b->key;
+	const char *what = name_of(b);
 
 	if (b->state == ENDPOINTS_UNKNOWN)
 		err_set(e, ERR_TIMEOUT, "%s: discovery has not answered", what);
@@ -398,21 +431,18 @@ static void explain(const struct balancer *b, struct err *e)
 	else if (b->count == 0)
 		err_set(e, ERR_TIMEOUT, "%s: no endpoints", what);
 	else
-		err_set(e, ERR_TIMEOUT, "%s: all %zu endpoints failed; last: %s", what,
-			b->count, b->last.msg);
+		every_one_failed(b, ERR_TIMEOUT, &b->last, e);
 }
 
 /* How long a request, and a stream, may wait for an endpoint. */
 static uint64_t request_limit(const struct balancer *b)
 {
-	return b->state == ENDPOINTS_NO_SUCH
-		       ? 0
-		       : worker_side(b->worker, b->side)->failfast;
+	return balancer_is_shut(b) ? 0 : worker_side(b->worker, b->side)->failfast;
 }
 
 static uint64_t stream_limit(const struct balancer *b)
 {
-	if (b->state == ENDPOINTS_NO_SUCH)
+	if (balancer_is_shut(b))
 		return 0;
 	return b->side == SIDE_OUT ? b->worker->cfg->out_tcp_failfast
 				   : b->worker->cfg->in.failfast;
@@ -475,6 +505,8 @@ static void failfast_due(struct timer *t)
 
 	explain(b, &e);
 	balancer_ref(b);
+	if (b->nready == 0)
+		b->is_shut = true;
 	fail_late_requests(b, now, &e);
 	fail_late_streams(b, now, &e);
 	if (!list_is_empty(&b->queue))
@@ -491,7 +523,7 @@ static void enqueue(struct balancer *b, struct px *p)
 
 	if (b->queued >= cfg->queue_capacity) {
 		err_set(&e, ERR_BUSY, "%s: %zu requests are queued, the limit",
-			b->name ? b->name : b->key, b->queued);
+			name_of(b), b->queued);
 		exch_fail(p->x, &e);
 		return;
 	}
@@ -503,20 +535,35 @@ static void enqueue(struct balancer *b, struct px *p)
 	wait_in_queue(b, request_limit(b));
 }
 
+/* Is it whom the request wants to reach (l5d-require-id)? */
+static bool is_required(const struct endpoint *ep, const struct px *p, struct err *e)
+{
+	const char *id = ep->info->identity ? ep->info->identity : "";
+
+	if (!p->require_id.n || slice_is(p->require_id, id))
+		return true;
+	err_set(e, ERR_DENIED, "%s: identity %.*s is required, it has %s", ep->text,
+		p->require_id.n < 100 ? (int)p->require_id.n : 100, p->require_id.p,
+		*id ? id : "none");
+	return false;
+}
+
 static void dispatch(struct balancer *b, struct px *p)
 {
 	struct endpoint *ep = pick(b);
 	struct err e;
 
-	if (ep) {
+	if (ep && !is_required(ep, p, &e)) {
+		exch_fail(p->x, &e);
+	} else if (ep) {
 		p->tries++;
 		endpoint_begin(ep, p);
-	} else if ((p->tries > 0 && p->last.code != ERR_BUSY) ||
-		   b->state == ENDPOINTS_NO_SUCH) {
-		if (p->tries > 0 && p->last.code != ERR_NONE)
-			e = p->last;
-		else
-			explain(b, &e);
+	} else if (p->tries > 0 && p->last.code != ERR_BUSY &&
+		   p->last.code != ERR_NONE) {
+		every_one_failed(b, p->last.code, &p->last, &e);
+		exch_fail(p->x, &e);
+	} else if (p->tries == 0 && balancer_is_shut(b)) {
+		explain(b, &e);
 		exch_fail(p->x, &e);
 	} else {
 		enqueue(b, p);
@@ -532,6 +579,8 @@ static void release(struct px *p)
 		return;
 	if (!p->sampled)
 		ep->load--;
+	if (p->authority.p)
+		p->x->req.authority = p->authority;
 	p->sampled = true;
 	p->endpoint = NULL;
 	p->client = NULL;
@@ -700,7 +749,8 @@ static void stream_gone(struct conn *c, void *arg, const struct err *e)
 
 	(void)c;
 	if (why.code == ERR_NONE)
-		err_set(&why, ERR_CLOSED, "%s: closed by the peer", s->endpoint->text);
+		err_set(&why, ERR_CLOSED, "closed by the peer");
+	endpoint_name(s->endpoint, &why);
 	s->conn = NULL;
 	endpoint_dial_failed(s->endpoint, &why);
 	stream_release(s);
@@ -765,7 +815,7 @@ struct stream *balancer_stream(
 
 	if (b->side == SIDE_OUT && b->nstreams >= b->worker->cfg->out_tcp_queue) {
 		err_set(e, ERR_BUSY, "%s: %zu connections are queued, the limit",
-			b->name ? b->name : b->key, b->nstreams);
+			name_of(b), b->nstreams);
 		return NULL;
 	}
 	s = calloc(1, sizeof *s);

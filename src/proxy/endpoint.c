@@ -227,12 +227,21 @@ static void shut(struct endpoint *ep, const struct err *e)
 	balancer_ready_changed(ep->balancer, ep);
 }
 
+void endpoint_name(const struct endpoint *ep, struct err *e)
+{
+	if (!strstr(e->msg, ep->text))
+		err_wrap(e, "%s", ep->text);
+}
+
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
 {
-	log_warn("proxy", "connect failed", LS("addr", ep->text), LE(e));
-	shut(ep, e);
+	struct err why = *e;
+
+	endpoint_name(ep, &why);
+	log_warn("proxy", "connect failed", LS("addr", ep->text), LE(&why));
+	shut(ep, &why);
 	ep->users++;
-	hand_back(ep, e);
+	hand_back(ep, &why);
 	ep->users--;
 }
 
@@ -283,6 +292,18 @@ static struct meter *endpoint_meter(struct endpoint *ep, struct slice authority)
 	return meter_ref(ep->meter);
 }
 
+/* For as long as it is with this endpoint, whose text it borrows. */
+static void override_authority(struct endpoint *ep, struct px *p)
+{
+	struct req_head *req = &p->x->req;
+
+	if (!p->authority.p)
+		p->authority = req->authority.p ? req->authority : SLICE("");
+	req->authority = slice_of(ep->info->authority);
+	req->no_host = false;
+	fields_remove(&req->fields, SLICE("l5d-dst-canonical"));
+}
+
 void endpoint_begin(struct endpoint *ep, struct px *p)
 {
 	enum http_kind kind = kind_for(ep, p);
@@ -295,6 +316,8 @@ void endpoint_begin(struct endpoint *ep, struct px *p)
 	ep->load++;
 	p->sampled = false;
 	p->sent = loop_now(ep->worker->loop);
+	if (ep->info->authority)
+		override_authority(ep, p);
 	if (p->side == SIDE_OUT) {
 		meter_put(p->meter);
 		p->meter = endpoint_meter(ep, p->x->req.authority);

@@ -65,6 +65,8 @@ void endpoint_forget(struct px *p);
 
 /* A TCP, or TLS, connection to it; NULL when it cannot even be begun. */
 struct conn *endpoint_dial(struct endpoint *ep, struct err *e);
+/* Puts its address before the text, unless it is there. */
+void endpoint_name(const struct endpoint *ep, struct err *e);
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e);
 void endpoint_dial_worked(struct endpoint *ep);
 /* It sent a request back unread (REFUSED_STREAM).  Once may be chance (a limit just

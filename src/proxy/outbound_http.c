@@ -23,7 +23,6 @@ static enum flow route_request(struct exch *x, void *shared, void *state)
 {
 	struct out_conn *c = x->conn_ctx;
 	struct px *p = x->user;
-	const struct out_backend *b;
 
 	(void)shared, (void)state;
 	ref_get(&c->target->policy->ref);
@@ -31,21 +30,44 @@ static enum flow route_request(struct exch *x, void *shared, void *state)
 	p->rule = match(c->target, p);
 	if (!p->rule)
 		return px_answer(p, 404, GRPC_NOT_FOUND, false, "no route found");
-	b = out_target_pick(c->target, p->rule->backends);
-	if (!b || !b->balancer) {
-		px_count_error(p, "unexpected");
-		return px_answer(p, 502, GRPC_UNAVAILABLE, true,
-			b && b->of->problem ? b->of->problem
-					    : "no backend to send it to");
-	}
-	p->balancer = balancer_ref(b->balancer);
-	p->backend_filters = b->of->filters;
-	p->nbackend_filters = b->of->nfilters;
 	return FLOW_NEXT;
 }
 
 static const struct filter route_filter = {
 	.name = "route", .on_request = route_request};
+
+/* ---- backend ---- */
+
+static enum flow without_backend(struct px *p, const struct out_backend *b)
+{
+	const struct distribution *d = p->rule->backends;
+	const char *why =
+		d && d->n ? "no backend has a weight" : "the route has no backend";
+
+	px_count_error(p, "unexpected");
+	return px_answer(p, 502, GRPC_UNAVAILABLE, true,
+		b && b->of->problem ? b->of->problem : why);
+}
+
+/* One of the rule's, and what its own filters say (one that is missing has a failure).
+ */
+static enum flow choose_backend(struct out_conn *c, struct px *p)
+{
+	const struct out_backend *b = out_target_pick(c->target, p->rule->backends);
+	enum flow f;
+
+	if (!b)
+		return without_backend(p, NULL);
+	p->backend_filters = b->of->filters;
+	p->nbackend_filters = b->of->nfilters;
+	f = px_edit_backend(p);
+	if (f != FLOW_NEXT)
+		return f;
+	if (!b->balancer)
+		return without_backend(p, b);
+	p->balancer = balancer_ref(b->balancer);
+	return FLOW_NEXT;
+}
 
 /* ---- fields between proxies ---- */
 
@@ -81,9 +103,14 @@ static void restore(struct exch *x, struct slice said)
 
 static enum flow peer_request(struct exch *x, void *shared, void *state)
 {
+	struct px *p = x->user;
+
 	(void)shared, (void)state;
 	fields_remove(&x->req.fields, SLICE("l5d-orig-proto"));
-	return FLOW_NEXT;
+	p->require_id = fields_get(&x->req.fields, SLICE("l5d-require-id"));
+	if (p->require_id.n)
+		fields_remove(&x->req.fields, SLICE("l5d-require-id"));
+	return choose_backend(x->conn_ctx, p);
 }
 
 static enum flow peer_response(struct exch *x, void *shared, void *state)

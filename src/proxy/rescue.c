@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "http/grpc.h"
-#include "proxy/px.h"
+#include "proxy/endpoint.h"
 
 /* What each kind of failure becomes.  `label` is the `error` of *_http_errors_total. */
 static const struct rescue {
@@ -16,7 +16,7 @@ static const struct rescue {
 	[ERR_SYNTAX] = {502, GRPC_UNAVAILABLE, "i/o"},
 	[ERR_LIMIT] = {502, GRPC_UNAVAILABLE, "unexpected"},
 	[ERR_DENIED] = {502, GRPC_UNAVAILABLE, "identity required"},
-	[ERR_MISSING] = {504, GRPC_UNAVAILABLE, "failfast"},
+	[ERR_MISSING] = {504, GRPC_DEADLINE_EXCEEDED, "failfast"},
 	[ERR_CLOSED] = {502, GRPC_UNAVAILABLE, "i/o"},
 	[ERR_TIMEOUT] = {504, GRPC_DEADLINE_EXCEEDED, "failfast"},
 	[ERR_BUSY] = {503, GRPC_UNAVAILABLE, "loadshed"},
@@ -90,8 +90,9 @@ static void grpc_answer(struct px *p, int grpc, const char *text)
 	fields_add(&x->rsp.fields, x->arena, SLICE("content-type"),
 		SLICE("application/grpc"));
 	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-status"), slice_of(num));
-	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-message"),
-		grpc_text(x->arena, text));
+	if (p->informs)
+		fields_add(&x->rsp.fields, x->arena, SLICE("grpc-message"),
+			grpc_text(x->arena, text));
 	p->grpc_status = grpc;
 }
 
@@ -127,26 +128,34 @@ static bool is_refused_unread(const struct px *p)
 	       !x->touched && x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED;
 }
 
+enum flow px_fail(struct px *p, const struct err *e)
+{
+	const struct rescue *r = &rescues[e->code];
+
+	px_count_error(p, r->label);
+	log_warn("proxy", "request failed",
+		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
+		LZ("authority", p->x->req.authority), LI("status", r->status), LE(e));
+	return px_answer(p, r->status, r->grpc, true, e->msg);
+}
+
 static enum flow rescue_error(struct exch *x, void *shared, void *state)
 {
-	const struct rescue *r = &rescues[x->err.code];
 	struct px *p = x->user;
 	struct err e = x->err;
 
 	(void)shared, (void)state;
 	if (x->reset_code >= 0 && x->req.version == HTTP_2 && !p->was_h1)
 		return FLOW_NEXT; /* an HTTP/2 peer's reset goes on as a reset */
-	px_count_error(p, r->label);
-	if (is_refused_unread(p)) {
-		log_warn("proxy", "request refused", LS("direction", "inbound"),
-			LZ("authority", x->req.authority), LE(&e));
-		x->reset_code = HTTP_REFUSED_STREAM;
-		return FLOW_NEXT;
-	}
-	log_warn("proxy", "request failed",
-		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
-		LZ("authority", x->req.authority), LI("status", r->status), LE(&e));
-	return px_answer(p, r->status, r->grpc, true, e.msg);
+	if (p->endpoint)
+		endpoint_name(p->endpoint, &e);
+	if (!is_refused_unread(p))
+		return px_fail(p, &e);
+	px_count_error(p, rescues[e.code].label);
+	log_warn("proxy", "request refused", LS("direction", "inbound"),
+		LZ("authority", x->req.authority), LE(&e));
+	x->reset_code = HTTP_REFUSED_STREAM;
+	return FLOW_NEXT;
 }
 
 static const char *refusal_label(const struct rsp_head *rsp, const struct err *why)

@@ -187,7 +187,7 @@ static uint32_t host_match(const struct policy_route *r, struct slice host)
 	return best;
 }
 
-static struct slice without_port(struct slice authority)
+struct slice authority_host(struct slice authority)
 {
 	size_t n = authority.n;
 
@@ -210,7 +210,7 @@ const struct rule *routes_match(const struct policy_route *v, size_t n,
 		*route = v; /* by far the most usual */
 		return v->rules;
 	}
-	host = without_port(req->authority);
+	host = authority_host(req->authority);
 	for (size_t i = 0; i < n; i++) {
 		now_host = host_match(&v[i], host);
 		if (!now_host || now_host < best_host)
@@ -225,6 +225,20 @@ const struct rule *routes_match(const struct policy_route *v, size_t n,
 			best_rank = now_rank;
 			*route = &v[i];
 		}
+	}
+	return best;
+}
+
+const char *rule_prefix(const struct rule *r, struct slice path)
+{
+	const char *best = NULL;
+
+	for (size_t i = 0; i < r->nmatches; i++) {
+		const struct text_match *m = &r->matches[i].path;
+
+		if (m->kind == MATCH_PREFIX && path_is(m, path) &&
+			(!best || strlen(m->text) > strlen(best)))
+			best = m->text;
 	}
 	return best;
 }
