@@ -13,6 +13,8 @@
 
 struct disco *disco_new(struct loop *l, const struct proxy_config *cfg,
 	struct channel *destination, struct channel *policy);
+/* For metrics_extra(): messages that could not be understood. */
+void disco_metrics(void *disco, struct buf *out);
 void disco_free(struct disco *d); /* after the workers have ended */
 
 /* Counts the calls to one service in control_*; lies in its owner, longer than the
