@@ -56,9 +56,17 @@ struct admin_hooks {
 	void (*shutdown)(void *arg);
 	void *arg;
 };
+/* Who may ask it, by the policy of its port. */
+struct admin_policy;
+struct call;
+struct admin_policy *admin_policy_new(struct loop *l, struct disco *d, uint16_t port);
+bool admin_policy_permits(const struct admin_policy *a, struct call *c);
+
 struct admin *proxy_admin_start(struct loop *l, const struct proxy_config *cfg,
 	struct metrics *metrics, struct snap *creds, const struct admin_hooks *hooks,
 	struct err *e);
+/* From now on its port's policy holds. */
+int proxy_admin_guard(struct admin *a, struct disco *d, struct err *e);
 void proxy_admin_free(struct admin *a);
 
 /* process_*, proxy_build_info */

@@ -266,9 +266,14 @@ static int start(struct proxy *px, struct err *e)
 	if (!px->destination || !px->policy)
 		return -1;
 	px->disco = disco_new(px->loop, &px->cfg, px->destination, px->policy);
+	if (!px->disco)
+		return -1;
+	metrics_extra(px->metrics, disco_metrics, px->disco);
+	if (proxy_admin_guard(px->admin, px->disco, e) < 0)
+		return -1;
 	px->identity = proxy_identity_start(px->loop, px->dns, &px->cfg, &px->creds,
 		px->metrics, identity_ready, px, e);
-	return px->identity && px->disco ? start_workers(px, e) : -1;
+	return px->identity ? start_workers(px, e) : -1;
 }
 
 int proxy_run(void)
