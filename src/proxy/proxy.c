@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,8 +17,10 @@
 #include "proxy/inbound.h"
 #include "proxy/outbound.h"
 #include "proxy/worker.h"
+#include "sys/sockets.h"
 
-#define WORKERS_MAX 64
+#define WORKERS_MAX      64
+#define APPLICATION_LOOK (200 * NS_PER_MS) /* has it ended? */
 
 struct proxy;
 
@@ -43,7 +46,8 @@ struct proxy {
 	unsigned nworkers;
 	unsigned draining; /* workers that have not drained yet */
 	bool is_stopping;
-	struct timer grace;
+	unsigned signals;
+	struct timer grace, application;
 };
 
 /* ---- control-plane channels ---- */
@@ -158,12 +162,26 @@ static void worker_drained(struct pworker *p)
 	loop_post(w->proxy->loop, all_drained, w->proxy);
 }
 
+/* From now on connections end when they are done; new ones are still served. */
 static void begin_drain(void *arg)
 {
 	struct data_worker *w = arg;
 
 	balancers_drain(&w->p);
+	worker_drain(&w->p, NULL);
+}
+
+static void finish_drain(void *arg)
+{
+	struct data_worker *w = arg;
+
 	worker_drain(&w->p, worker_drained);
+}
+
+static void each_worker(struct proxy *px, void (*fn)(void *arg))
+{
+	for (unsigned i = 0; i < px->nworkers; i++)
+		loop_post(px->workers[i].p.loop, fn, &px->workers[i]);
 }
 
 static void grace_over(struct timer *t)
@@ -175,26 +193,52 @@ static void grace_over(struct timer *t)
 	loop_stop(px->loop);
 }
 
-static void shut_down(void *arg)
+/* An application that has not ended yet may still want to say something. */
+static void look_for_application(struct timer *t)
 {
-	struct proxy *px = arg;
+	struct proxy *px = container_of(t, struct proxy, application);
 
-	if (px->is_stopping) {
-		loop_stop(px->loop);
+	if (sockets_of_others(geteuid())) {
+		timer_set(t, APPLICATION_LOOK);
 		return;
 	}
+	px->draining = px->nworkers;
+	each_worker(px, finish_drain);
+}
+
+static void shut_down(struct proxy *px, bool waits)
+{
+	if (px->is_stopping)
+		return;
 	px->is_stopping = true;
 	log_info("proxy", "Shutting down");
 	timer_set(&px->grace, px->cfg.shutdown_grace);
+	each_worker(px, begin_drain);
+	if (waits) {
+		timer_set(&px->application, 0);
+		return;
+	}
 	px->draining = px->nworkers;
-	for (unsigned i = 0; i < px->nworkers; i++)
-		loop_post(px->workers[i].p.loop, begin_drain, &px->workers[i]);
+	each_worker(px, finish_drain);
+}
+
+/* Whoever asks over the admin port is the application, and ready for the end. */
+static void asked_to_shut_down(void *arg)
+{
+	shut_down(arg, false);
 }
 
 static void on_signal(void *arg, int signo)
 {
+	struct proxy *px = arg;
+
 	(void)signo;
-	shut_down(arg);
+	if (px->signals++ == 0) {
+		shut_down(px, true);
+		return;
+	}
+	log_warn("proxy", "a second signal: connections that are left are cut");
+	loop_stop(px->loop);
 }
 
 static const char *missing(void *arg)
@@ -235,7 +279,7 @@ static void say_hello(const struct proxy_config *c)
 
 static int start(struct proxy *px, struct err *e)
 {
-	struct admin_hooks hooks = {missing, shut_down, px};
+	struct admin_hooks hooks = {missing, asked_to_shut_down, px};
 
 	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
@@ -246,6 +290,7 @@ static int start(struct proxy *px, struct err *e)
 	for (unsigned i = 0; i < px->nworkers; i++)
 		px->workers[i].proxy = px;
 	timer_init(&px->grace, px->loop, grace_over);
+	timer_init(&px->application, px->loop, look_for_application);
 	metrics_extra(px->metrics, proxy_process_metrics, NULL);
 	if (loop_on_signal(px->loop, SIGTERM, on_signal, px, e) < 0 ||
 		loop_on_signal(px->loop, SIGINT, on_signal, px, e) < 0)

@@ -72,6 +72,7 @@ class Scene:
         net.wire(with_peer)
         open(self.dir + "/token", "w").write("token")
         os.chmod(self.dir, 0o755)
+        os.chown(self.dir, UID, UID)
 
     def step(self, line):
         words = line.words()
@@ -153,7 +154,7 @@ class Scene:
         if name in self.logs:
             open(self.logs[name], "w").close()
         self.program(name, where, [CONTROL, "-listen", "127.0.0.1:8086", "-ca", self.dir + "/ca.pem",
-                                   self.script(where)])
+                                   self.script(where)], uid=UID)  # not of the application, for a proxy that ends
         if not self.wait_log(name, "listening"):
             raise Failed("the control plane does not start: " + open(self.logs[name]).read())
 
@@ -277,6 +278,12 @@ class Scene:
         for p in self.peers:
             if p.name in words:
                 self.join(p, 10)
+
+    def do_unlisten(self, line, words):
+        """unlisten NAME…: these servers take no more, as an application that ends"""
+        for p in self.peers:
+            if p.name in words:
+                p.stop()
 
     def do_await(self, line, words):
         self.flags.wait(words[0], seconds(take(words, "within", "%ds" % LIMIT)))
