@@ -21,6 +21,7 @@
 #define STABLE      (10 * NS_PER_S) /* a stream of this age had not failed */
 #define ANSWER_WAIT (3 * NS_PER_S)  /* for a control plane that is away */
 #define DISTRUST    (10 * NS_PER_S)
+#define RETELL      (100 * NS_PER_MS)
 
 enum watch_kind { WATCH_INBOUND, WATCH_OUTBOUND, WATCH_ENDPOINTS };
 enum part_at { PART_UNKNOWN, PART_KNOWN, PART_NONE };
@@ -52,9 +53,10 @@ struct disco_watch {
 	struct disco *disco;
 	struct watch_key key;
 	struct list subs;
-	struct ref *value; /* the newest snapshot, or NULL */
-	struct timer idle; /* nobody is subscribed */
-	struct timer wait; /* nobody has answered */
+	struct ref *value;   /* the newest snapshot, or NULL */
+	struct timer idle;   /* nobody is subscribed */
+	struct timer wait;   /* nobody has answered */
+	struct timer retell; /* somebody could not be told */
 	uint64_t asked_anew;
 	struct addr dst;
 	const char *name;           /* in key.text */
@@ -106,12 +108,15 @@ static void told(void *arg) /* worker */
 	free(t);
 }
 
+/* Without memory for it they are told again, all of them: once more does no harm. */
 static void tell(struct sub *s, struct ref *value)
 {
 	struct telling *t = malloc(sizeof *t);
 
-	if (!t)
+	if (!t) {
+		timer_set(&s->watch->retell, RETELL);
 		return;
+	}
 	ref_get(value);
 	atomic_fetch_add(&s->refs, 1);
 	*t = (struct telling){s, value};
@@ -120,6 +125,16 @@ static void tell(struct sub *s, struct ref *value)
 	ref_put(value);
 	sub_unref(s);
 	free(t);
+	timer_set(&s->watch->retell, RETELL);
+}
+
+static void on_retell(struct timer *t)
+{
+	struct disco_watch *w = container_of(t, struct disco_watch, retell);
+	struct sub *s;
+
+	if (w->value)
+		list_each(s, &w->subs, node) tell(s, w->value);
 }
 
 /* Takes `value`. */
@@ -501,6 +516,7 @@ static void watch_free(struct disco_watch *w)
 	map_remove(&w->disco->watches, &w->node);
 	timer_clear(&w->idle);
 	timer_clear(&w->wait);
+	timer_clear(&w->retell);
 	call_fini(&w->main);
 	call_fini(&w->profile);
 	ref_put(w->value);
@@ -573,6 +589,7 @@ static struct disco_watch *watch_new(struct disco *d, const struct watch_key *ke
 	list_init(&w->subs);
 	timer_init(&w->idle, d->loop, on_idle);
 	timer_init(&w->wait, d->loop, on_wait);
+	timer_init(&w->retell, d->loop, on_retell);
 	call_init(&w->main, w);
 	call_init(&w->profile, w);
 	if (map_insert(&d->watches, &w->node, slice_of(w->key.text)) < 0) {

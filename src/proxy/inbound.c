@@ -253,6 +253,20 @@ static void app_eof(struct conn *app, void *arg)
 static const struct conn_user app_user = {
 	.on_in = app_in, .on_eof = app_eof, .on_gone = app_gone};
 
+/* The policy may have changed while it was dialled. */
+static void join_if_still_admitted(struct in_conn *c)
+{
+	struct err e;
+
+	if (admitted(c)) {
+		join(c);
+		return;
+	}
+	count(c, M_IN_TCP_TERMINATE, NULL);
+	err_set(&e, ERR_DENIED, "no longer authorized for port %u", c->dst.port);
+	refuse(c, &e);
+}
+
 static void app_dialled(void *arg, struct conn *app, const struct endpoint_info *to,
 	struct transport_meter *meter, const struct err *e)
 {
@@ -271,7 +285,7 @@ static void app_dialled(void *arg, struct conn *app, const struct endpoint_info 
 	c->app = app;
 	flow_begin(&c->app_flow, c->client.worker, app, transport_meter_ref(meter));
 	if (c->at == IN_DIAL)
-		join(c);
+		join_if_still_admitted(c);
 	else
 		conn_use(app, &app_user, c);
 }
