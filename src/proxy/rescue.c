@@ -78,22 +78,28 @@ static struct slice field_text(struct arena *a, const char *text)
 	return (struct slice){out, n};
 }
 
-static void grpc_answer(struct px *p, int grpc, const char *text)
+static void add_grpc_status(struct px *p, struct fields *to, int grpc, const char *text)
 {
-	struct exch *x = p->x;
-	char *num = arena_alloc(x->arena, 4);
+	struct arena *a = p->x->arena;
+	char *num = arena_alloc(a, 4);
 
-	exch_answer(x, 200);
 	if (!num)
 		return;
 	snprintf(num, 4, "%d", grpc);
+	fields_add(to, a, SLICE("grpc-status"), slice_of(num));
+	if (p->informs)
+		fields_add(to, a, SLICE("grpc-message"), grpc_text(a, text));
+	p->grpc_status = grpc;
+}
+
+static void grpc_answer(struct px *p, int grpc, const char *text)
+{
+	struct exch *x = p->x;
+
+	exch_answer(x, 200);
 	fields_add(&x->rsp.fields, x->arena, SLICE("content-type"),
 		SLICE("application/grpc"));
-	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-status"), slice_of(num));
-	if (p->informs)
-		fields_add(&x->rsp.fields, x->arena, SLICE("grpc-message"),
-			grpc_text(x->arena, text));
-	p->grpc_status = grpc;
+	add_grpc_status(p, &x->rsp.fields, grpc, text);
 }
 
 enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text)
@@ -180,4 +186,31 @@ void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head
 	fields_add(&rsp->fields, a, SLICE("l5d-proxy-connection"), SLICE("close"));
 }
 
-const struct filter rescue_filter = {.name = "rescue", .on_error = rescue_error};
+/*
+ * A gRPC response that breaks off in the middle has its status in trailers: a client
+ * would make INTERNAL or UNKNOWN of a reset.  The peer's own reset goes on as one.
+ */
+static const struct fields *rescue_cut(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+	struct fields *trailers;
+	struct err e = x->err;
+
+	(void)shared, (void)state;
+	if (!p->is_grpc || x->reset_code >= 0 || !fields_is_grpc(&x->rsp.fields))
+		return NULL;
+	trailers = arena_alloc(x->arena, sizeof *trailers);
+	if (!trailers)
+		return NULL;
+	if (p->endpoint)
+		endpoint_name(p->endpoint, &e);
+	px_count_error(p, rescues[e.code].label);
+	log_warn("proxy", "response cut",
+		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
+		LZ("authority", x->req.authority), LE(&e));
+	add_grpc_status(p, trailers, rescues[e.code].grpc, e.msg);
+	return trailers;
+}
+
+const struct filter rescue_filter = {
+	.name = "rescue", .on_error = rescue_error, .on_cut = rescue_cut};
