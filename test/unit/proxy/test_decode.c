@@ -266,6 +266,15 @@ TEST(routes_are_found_by_every_kind_of_match)
 		{"PURGE", "a", "/cache", "method"},
 		{"GET", "a", "/q?b=1&a=2", "query"},
 		{"GET", "a", "/q?a=3", NULL},
+		{"GET", "a", "/q?%61=%32", "query"},
+		{"GET", "a", "/q?a=2%", NULL},
+		{"GET", "a", "/q?a=2=", NULL},
+		{"GET", "a", "/q?a", NULL},
+		{"GET", "a", "/empty?e", "empty"},
+		{"GET", "a", "/empty?e=", "empty"},
+		{"GET", "A.Example.COM", "/zzz", "suffix"},
+		{"GET", "aexample.com", "/zzz", NULL},
+		{"GET", "a", "/field", "field"},
 	};
 	struct inbound_policy *p = inbound(
 		"protocol { http1 {"
@@ -294,13 +303,22 @@ TEST(routes_are_found_by_every_kind_of_match)
 		"routes { metadata { default: \"query\" } rules { matches { path { "
 		"exact: "
 		"\"/q\" } query_params { name: \"a\" exact: \"2\" } } } }"
+		"routes { metadata { default: \"empty\" } rules { matches { path { "
+		"exact: "
+		"\"/empty\" } query_params { name: \"e\" exact: \"\" } } } }"
+		"routes { metadata { default: \"field\" } rules { matches { path { "
+		"exact: "
+		"\"/field\" } headers { name: \"X-A\" regex: \"t.o\" } } } }"
 		"} } " AUTHZ);
+	struct field fields[] = {
+		{SLICE("x-a"), SLICE("one")}, {SLICE("x-a"), SLICE("two")}};
 
 	OK(!p->invalid);
 	for (size_t i = 0; i < countof(v); i++) {
 		struct req_head req = {.method = slice_of(v[i].method),
 			.authority = slice_of(v[i].authority),
-			.path = slice_of(v[i].path)};
+			.path = slice_of(v[i].path),
+			.fields = {fields, countof(fields), countof(fields)}};
 		const struct policy_route *route = NULL;
 
 		if (!routes_match(p->routes, p->nroutes, &req, &route))
@@ -330,9 +348,9 @@ TEST(a_redirect_cuts_the_prefix_that_fits)
 
 TEST(an_update_that_makes_no_sense_leaves_what_is_known)
 {
-	static const char *const bad[] = {
-		"add { addrs { } }", "add { addrs { addr { ip { ipv4: 1 } port: 80 } } "
-				     "addrs { addr { ip { } } } }"};
+	static const char *const bad[] = {"add { addrs { } }",
+		"add { addrs { addr { ip { ipv4: 1 } port: 80 } } "
+		"addrs { addr { ip { } } } }"};
 	struct buf b = bytes_of(&destination__update__descriptor,
 		"add { addrs { addr { ip { ipv4: 1 } port: 80 } } }");
 	struct endpoints *s = decode_endpoints(NULL, true, buf_slice(&b), NULL);
