@@ -122,10 +122,10 @@ static void tell(struct sub *s, struct ref *value)
 	*t = (struct telling){s, value};
 	if (loop_post(s->worker, told, t) == 0)
 		return;
+	timer_set(&s->watch->retell, RETELL);
 	ref_put(value);
 	sub_unref(s);
 	free(t);
-	timer_set(&s->watch->retell, RETELL);
 }
 
 static void on_retell(struct timer *t)
