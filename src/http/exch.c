@@ -221,10 +221,33 @@ static bool up(struct exch *x, size_t next)
 	return true;
 }
 
+/* The response ends with trailers of a filter's. */
+static bool end_cut(struct exch *x)
+{
+	const struct fields *trailers = NULL;
+
+	for (size_t i = x->entered; i-- > 0 && !trailers;) {
+		void *shared;
+		const struct filter *f = layer(x, i, &shared);
+
+		if (f->on_cut)
+			trailers = f->on_cut(x, shared, x->state[i]);
+	}
+	if (!trailers)
+		return false;
+	x->err.code = ERR_NONE;
+	x->rsp_ended = true;
+	x->rsp_trailers = trailers;
+	send_end(x);
+	return true;
+}
+
 /* The failure in x->err goes up from the lowest layer entered. */
 static bool fail(struct exch *x)
 {
 	cancel_service(x);
+	if (x->head_sent && !x->rsp_ended && !x->tunnel && end_cut(x))
+		return false;
 	if (x->head_sent || x->entered == 0) {
 		over(x);
 		return false;

@@ -67,6 +67,11 @@ struct filter {
 	 * FLOW_NEXT passes the failure on; FLOW_HOLD waits for exch_resume().
 	 */
 	enum flow (*on_error)(struct exch *x, void *shared, void *state);
+	/*
+	 * It failed after the head: trailers that end the response all the same, for a
+	 * protocol that has its status there; NULL: the source resets or cuts it.
+	 */
+	const struct fields *(*on_cut)(struct exch *x, void *shared, void *state);
 	void (*on_data)(
 		struct exch *x, void *shared, void *state, enum dir d, size_t n);
 	void (*on_end)(struct exch *x, void *shared, void *state, enum dir d,

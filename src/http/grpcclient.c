@@ -91,6 +91,10 @@ static void on_head(struct exch *x)
 	if (c->status < 0 && x->rsp.status != 200) {
 		c->status = status_of_http(x->rsp.status);
 		snprintf(c->text, sizeof c->text, "HTTP status %d", x->rsp.status);
+	} else if (c->status < 0 && !fields_is_grpc(&x->rsp.fields)) {
+		c->status = GRPC_UNKNOWN; /* gRPC over HTTP/2: some other server */
+		snprintf(c->text, sizeof c->text, "the answer is no gRPC but \"%.*s\"",
+			SLICE_FMT(fields_get(&x->rsp.fields, SLICE("content-type"))));
 	}
 	exch_rsp_credit(x, 1 << 20);
 }
@@ -109,7 +113,7 @@ static void on_data(struct exch *x, const uint8_t *p, size_t n)
 	struct grpc_call *c = call_of(x);
 	struct err e;
 
-	if (!c->user || x->rsp.status != 200) { /* not for us; let it end */
+	if (!c->user || c->status >= 0) { /* not for us; let it end */
 		exch_rsp_credit(x, n);
 		return;
 	}

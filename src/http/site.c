@@ -198,7 +198,8 @@ void site_serve(struct site *s, struct conn *conn)
 	c->site = s;
 	c->conn = conn;
 	c->peer = conn->peer;
-	if (conn_tls(conn))
+	c->is_tls = conn_tls(conn) != NULL;
+	if (c->is_tls)
 		snprintf(c->peer_id, sizeof c->peer_id, "%s",
 			tls_peer_id(conn_tls(conn)));
 	list_init(&c->node);
@@ -238,6 +239,7 @@ static void site_set(struct site *s, struct loop *l, const struct site_config *c
 	s->nroutes = cfg->nroutes;
 	s->arg = cfg->arg;
 	s->admit = cfg->admit;
+	s->permit = cfg->permit;
 	s->http.idle_timeout = IDLE;
 	s->http.max_streams = 1000; /* watches */
 	list_init(&s->conns);

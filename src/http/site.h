@@ -30,6 +30,7 @@ struct call {
 	struct slice body;
 	struct addr peer;
 	const char *peer_id; /* TLS client identity, or "" */
+	bool is_tls;
 	void *site_arg;
 	struct loop *loop;
 	struct arena *arena; /* lives as long as the call */
@@ -78,6 +79,8 @@ struct site_config {
 	size_t nroutes;
 	void *arg;
 	bool (*admit)(void *arg, const struct addr *peer); /* NULL: everybody */
+	/* Before a handler; false: it has answered itself.  NULL: all. */
+	bool (*permit)(struct call *c);
 };
 
 struct site *site_new(struct loop *l, const struct site_config *cfg, struct err *e);

@@ -335,6 +335,8 @@ static void handle(struct site_call *sc)
 
 	sc->handled = true;
 	c->body = buf_slice(&sc->body);
+	if (sc->conn->site->permit && !sc->conn->site->permit(c))
+		return;
 	if (r)
 		r->handle(c);
 	else if (exists)
@@ -452,6 +454,7 @@ void site_exch(void *arg, struct exch *x)
 	sc->call = (struct call){.req = &x->req,
 		.peer = conn->peer,
 		.peer_id = conn->peer_id,
+		.is_tls = conn->is_tls,
 		.site_arg = conn->site->arg,
 		.loop = conn->site->loop,
 		.arena = x->arena};

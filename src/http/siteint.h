@@ -18,6 +18,7 @@ struct site {
 	size_t nroutes;
 	void *arg;
 	bool (*admit)(void *arg, const struct addr *peer);
+	bool (*permit)(struct call *c);
 	struct http_server_config http;
 	struct list conns; /* site_conn */
 	bool draining;

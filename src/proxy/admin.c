@@ -11,6 +11,8 @@ struct admin {
 	const struct proxy_config *cfg;
 	struct metrics *metrics;
 	struct admin_hooks hooks;
+	struct admin_policy *policy;
+	struct loop *loop;
 };
 
 static struct admin *admin_of(struct call *c)
@@ -25,10 +27,12 @@ static void get_live(struct call *c)
 
 static void get_ready(struct call *c)
 {
-	if (admin_of(c)->hooks.is_ready(admin_of(c)->hooks.arg))
-		call_text(c, 200, "ready\n");
+	const char *missing = admin_of(c)->hooks.missing(admin_of(c)->hooks.arg);
+
+	if (missing)
+		call_text(c, 503, "not ready\nno identity: %s\n", missing);
 	else
-		call_text(c, 503, "not ready\n");
+		call_text(c, 200, "ready\n");
 }
 
 static void get_metrics(struct call *c)
@@ -143,6 +147,17 @@ static const struct route routes[] = {
 	{"*", "/quitquitquit", post_shutdown},
 };
 
+static bool permit(struct call *c)
+{
+	return admin_policy_permits(admin_of(c)->policy, c);
+}
+
+int proxy_admin_guard(struct admin *a, struct disco *d, struct err *e)
+{
+	a->policy = admin_policy_new(a->loop, d, a->cfg->admin_listen.port);
+	return a->policy ? 0 : err_set(e, ERR_LIMIT, "no memory for a policy");
+}
+
 struct admin *proxy_admin_start(struct loop *l, const struct proxy_config *cfg,
 	struct metrics *metrics, struct snap *creds, const struct admin_hooks *hooks,
 	struct err *e)
@@ -154,6 +169,7 @@ struct admin *proxy_admin_start(struct loop *l, const struct proxy_config *cfg,
 		.ask_client_cert = true,
 		.routes = routes,
 		.nroutes = countof(routes),
+		.permit = permit,
 		.arg = a};
 
 	if (!a) {
@@ -161,6 +177,7 @@ struct admin *proxy_admin_start(struct loop *l, const struct proxy_config *cfg,
 		return NULL;
 	}
 	a->cfg = cfg;
+	a->loop = l;
 	a->metrics = metrics;
 	a->hooks = *hooks;
 	a->site = site_new(l, &site, e);

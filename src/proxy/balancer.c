@@ -35,6 +35,7 @@ struct balancer {
 	size_t queued;
 	struct list streams; /* waiting in the same way */
 	size_t nstreams;
+	bool is_shut;          /* in failfast */
 	struct timer failfast; /* set while one of the queues is not empty */
 	uint64_t failfast_at;
 	struct err last; /* what the last failed endpoint said */
@@ -74,6 +75,13 @@ static void ready_rebuild(struct balancer *b)
 	list_each(ep, &b->endpoints,
 		node) if (ep->at == ENDPOINT_READY && b->nready < b->ready_cap)
 		b->ready[b->nready++] = ep;
+	if (b->nready > 0)
+		b->is_shut = false;
+}
+
+bool balancer_is_shut(const struct balancer *b)
+{
+	return b->is_shut || b->state == ENDPOINTS_NO_SUCH;
 }
 
 static void serve_queue(struct balancer *b)
@@ -395,6 +403,22 @@ static const char *name_of(const struct balancer *b)
 	return ep ? ep->text : b->key;
 }
 
+/* `last` has the address in it. */
+static void every_one_failed(
+	const struct balancer *b, enum errc code, const struct err *last, struct err *e)
+{
+	struct err why = *last;
+
+	if (b->count > 1 && b->nready == 0)
+		err_set(e, code, "%s: all %zu endpoints failed; last: %s", name_of(b),
+			b->count, why.msg);
+	else if (b->name)
+		err_set(e, code, "%s: %s", b->name, why.msg);
+	else
+		err_set(e, code, "%s", why.msg);
+	e->sys = why.sys;
+}
+
 /* Why nobody could take it. */
 static void explain(const struct balancer *b, struct err *e)
 {
@@ -407,21 +431,18 @@ static void explain(const struct balancer *b, struct err *e)
 	else if (b->count == 0)
 		err_set(e, ERR_TIMEOUT, "%s: no endpoints", what);
 	else
-		err_set(e, ERR_TIMEOUT, "%s: all %zu endpoints failed; last: %s", what,
-			b->count, b->last.msg);
+		every_one_failed(b, ERR_TIMEOUT, &b->last, e);
 }
 
 /* How long a request, and a stream, may wait for an endpoint. */
 static uint64_t request_limit(const struct balancer *b)
 {
-	return b->state == ENDPOINTS_NO_SUCH
-		       ? 0
-		       : worker_side(b->worker, b->side)->failfast;
+	return balancer_is_shut(b) ? 0 : worker_side(b->worker, b->side)->failfast;
 }
 
 static uint64_t stream_limit(const struct balancer *b)
 {
-	if (b->state == ENDPOINTS_NO_SUCH)
+	if (balancer_is_shut(b))
 		return 0;
 	return b->side == SIDE_OUT ? b->worker->cfg->out_tcp_failfast
 				   : b->worker->cfg->in.failfast;
@@ -484,6 +505,8 @@ static void failfast_due(struct timer *t)
 
 	explain(b, &e);
 	balancer_ref(b);
+	if (b->nready == 0)
+		b->is_shut = true;
 	fail_late_requests(b, now, &e);
 	fail_late_streams(b, now, &e);
 	if (!list_is_empty(&b->queue))
@@ -535,11 +558,12 @@ static void dispatch(struct balancer *b, struct px *p)
 	} else if (ep) {
 		p->tries++;
 		endpoint_begin(ep, p);
-	} else if (p->tries > 0 || b->state == ENDPOINTS_NO_SUCH) {
-		if (p->tries > 0 && p->last.code != ERR_NONE)
-			e = p->last;
-		else
-			explain(b, &e);
+	} else if (p->tries > 0 && p->last.code != ERR_BUSY &&
+		   p->last.code != ERR_NONE) {
+		every_one_failed(b, p->last.code, &p->last, &e);
+		exch_fail(p->x, &e);
+	} else if (p->tries == 0 && balancer_is_shut(b)) {
+		explain(b, &e);
 		exch_fail(p->x, &e);
 	} else {
 		enqueue(b, p);
@@ -725,7 +749,8 @@ static void stream_gone(struct conn *c, void *arg, const struct err *e)
 
 	(void)c;
 	if (why.code == ERR_NONE)
-		err_set(&why, ERR_CLOSED, "%s: closed by the peer", s->endpoint->text);
+		err_set(&why, ERR_CLOSED, "closed by the peer");
+	endpoint_name(s->endpoint, &why);
 	s->conn = NULL;
 	endpoint_dial_failed(s->endpoint, &why);
 	stream_release(s);

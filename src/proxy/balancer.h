@@ -27,6 +27,10 @@ struct balancer *balancer_for_addr(
 struct balancer *balancer_ref(struct balancer *b);
 void balancer_unref(struct balancer *b); /* NULL is fine */
 
+/* In failfast: nobody was ready for so long that requests are refused at once, until
+ * somebody is. */
+bool balancer_is_shut(const struct balancer *b);
+
 /* The service: px->balancer says which.  (`shared` is unused.) */
 extern const struct service balancer_service;
 

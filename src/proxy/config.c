@@ -86,7 +86,8 @@ static const struct var vars[] = {
 	V("POLICY_WORKLOAD", K_NEEDED_TEXT, workload, NULL),
 	V("IDENTITY_SVC", K_NEEDED_CONTROL, identity, NULL),
 	V("IDENTITY_DIR", K_NEEDED_TEXT, identity_dir, NULL),
-	V("IDENTITY_TRUST_ANCHORS", K_NEEDED_TEXT, trust_anchors, NULL),
+	V("IDENTITY_TRUST_ANCHORS", K_TEXT, trust_anchors, ""),
+	V("IDENTITY_TRUST_ANCHORS_FILE", K_TEXT, trust_anchors_file, ""),
 	V("IDENTITY_TOKEN_FILE", K_NEEDED_TEXT, token_file, NULL),
 	V("IDENTITY_LOCAL_NAME", K_TEXT, local_name, ""),
 	V("IDENTITY_SERVER_ID", K_TEXT, server_id, ""),
@@ -435,6 +436,9 @@ static void check_identity(struct reading *r)
 		c->server_name = c->local_name;
 	if (c->token_file && access(c->token_file, R_OK) < 0)
 		complain(r, "IDENTITY_TOKEN_FILE", "", "the file cannot be read");
+	if (!*c->trust_anchors && !*c->trust_anchors_file)
+		complain(r, "IDENTITY_TRUST_ANCHORS", "",
+			"must be set, or IDENTITY_TRUST_ANCHORS_FILE");
 	if (getenv(P "IDENTITY_DISABLED") && *getenv(P "IDENTITY_DISABLED"))
 		complain(r, "IDENTITY_DISABLED", "", "identity cannot be disabled");
 }

@@ -44,7 +44,7 @@ struct proxy_config {
 	struct h2_settings h2_client;
 	struct control_addr destination, policy, identity, tap_svc, trace;
 	const char *workload, *context;
-	const char *identity_dir, *trust_anchors, *token_file;
+	const char *identity_dir, *trust_anchors, *trust_anchors_file, *token_file;
 	const char *local_name, *server_id, *server_name;
 	uint64_t identity_min_refresh, identity_max_refresh;
 	const char *profile_suffixes;

@@ -32,6 +32,11 @@ struct outbound_key {
 struct outbound_policy *decode_outbound(struct slice policy, struct slice profile,
 	const struct outbound_key *to, struct err *e);
 
+/* In place of what could not be understood: requests are answered 500 with `reason`,
+ * byte streams are refused. */
+struct outbound_policy *outbound_invalid(
+	const struct outbound_key *to, const char *reason);
+
 /* destination.Update applied to what was known (`before` may be NULL).  `reset`: the
  * first one after a reconnect, which replaces everything. */
 struct endpoints *decode_endpoints(
@@ -61,15 +66,15 @@ struct GrpcRoute__GrpcFailureInjector;
 struct HttpRoute__RequestHeaderModifier;
 struct HttpRoute__ResponseHeaderModifier;
 struct HttpRoute__RequestRedirect;
-void decode_failure(
-	const struct HttpRoute__HttpFailureInjector *m, struct route_filter *out);
-void decode_rpc_failure(
-	const struct GrpcRoute__GrpcFailureInjector *m, struct route_filter *out);
+int decode_failure(const struct HttpRoute__HttpFailureInjector *m,
+	struct route_filter *out, struct err *e);
+int decode_rpc_failure(const struct GrpcRoute__GrpcFailureInjector *m,
+	struct route_filter *out, struct err *e);
 int decode_request_edit(const struct HttpRoute__RequestHeaderModifier *m,
-	struct arena *a, struct route_filter *out);
+	struct arena *a, struct route_filter *out, struct err *e);
 int decode_response_edit(const struct HttpRoute__ResponseHeaderModifier *m,
-	struct arena *a, struct route_filter *out);
-void decode_redirect(
-	const struct HttpRoute__RequestRedirect *m, struct route_filter *out);
+	struct arena *a, struct route_filter *out, struct err *e);
+int decode_redirect(const struct HttpRoute__RequestRedirect *m,
+	struct route_filter *out, struct err *e);
 
 #endif

@@ -62,8 +62,8 @@ static const char *suffix(const Inbound__IdentitySuffix *s, struct arena *a)
 	const char *text;
 
 	for (size_t i = 0; i < s->n_parts; i++)
-		buf_printf(&b, ".%s", s->parts[i]);
-	text = api_text(buf_slice(&b), a);
+		(void)buf_printf(&b, ".%s", s->parts[i]);
+	text = b.failed ? NULL : api_text(buf_slice(&b), a); /* never half of it */
 	buf_fini(&b);
 	return text;
 }
@@ -147,7 +147,8 @@ static int authz(
 	else
 		meta_of_labels(
 			m->labels, m->n_labels, "serverauthorization", &out->meta);
-	out->audit = strcmp(out->meta.name, "audit") == 0;
+	out->audit = strcmp(out->meta.kind, "default") == 0 &&
+		     strcmp(out->meta.name, "audit") == 0;
 	if (networks(m, a, out, e) < 0)
 		return -1;
 	return authn(m->authentication, a, out, e);
@@ -184,20 +185,18 @@ static int authzs(Inbound__Authz *const *v, size_t n, bool local, struct arena *
 
 /* ---- routes ---- */
 
-static int http_filter(
-	const Inbound__HttpRoute__Filter *f, struct arena *a, struct route_filter *out)
+static int http_filter(const Inbound__HttpRoute__Filter *f, struct arena *a,
+	struct route_filter *out, struct err *e)
 {
 	switch (f->kind_case) {
 	case INBOUND__HTTP_ROUTE__FILTER__KIND_FAILURE_INJECTOR:
-		decode_failure(f->failure_injector, out);
-		return 0;
+		return decode_failure(f->failure_injector, out, e);
 	case INBOUND__HTTP_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER:
-		return decode_request_edit(f->request_header_modifier, a, out);
+		return decode_request_edit(f->request_header_modifier, a, out, e);
 	case INBOUND__HTTP_ROUTE__FILTER__KIND_REDIRECT:
-		decode_redirect(f->redirect, out);
-		return 0;
+		return decode_redirect(f->redirect, out, e);
 	default:
-		return -1;
+		return err_set(e, ERR_SYNTAX, "an unknown filter");
 	}
 }
 
@@ -213,8 +212,8 @@ static int http_rule(const Inbound__HttpRoute__Rule *m, struct arena *a,
 		if (decode_match(m->matches[i], a, &v[i], e) < 0)
 			return -1;
 	for (size_t i = 0; i < m->n_filters; i++)
-		if (http_filter(m->filters[i], a, &f[i]) < 0)
-			return err_set(e, ERR_SYNTAX, "an unknown filter");
+		if (http_filter(m->filters[i], a, &f[i], e) < 0)
+			return -1;
 	*out = (struct rule){.matches = v,
 		.nmatches = m->n_matches,
 		.filters = f,
@@ -255,6 +254,19 @@ static int http_routes(
 	return 0;
 }
 
+static int grpc_filter(const Inbound__GrpcRoute__Filter *f, struct arena *a,
+	struct route_filter *out, struct err *e)
+{
+	switch (f->kind_case) {
+	case INBOUND__GRPC_ROUTE__FILTER__KIND_FAILURE_INJECTOR:
+		return decode_rpc_failure(f->failure_injector, out, e);
+	case INBOUND__GRPC_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER:
+		return decode_request_edit(f->request_header_modifier, a, out, e);
+	default:
+		return err_set(e, ERR_SYNTAX, "an unknown filter");
+	}
+}
+
 static int grpc_rule(const Inbound__GrpcRoute__Rule *m, struct arena *a,
 	struct rule *out, struct err *e)
 {
@@ -266,17 +278,9 @@ static int grpc_rule(const Inbound__GrpcRoute__Rule *m, struct arena *a,
 	for (size_t i = 0; i < m->n_matches; i++)
 		if (decode_rpc(m->matches[i], a, &v[i], e) < 0)
 			return -1;
-	for (size_t i = 0; i < m->n_filters; i++) {
-		const Inbound__GrpcRoute__Filter *g = m->filters[i];
-
-		if (g->kind_case == INBOUND__GRPC_ROUTE__FILTER__KIND_FAILURE_INJECTOR)
-			decode_rpc_failure(g->failure_injector, &f[i]);
-		else if (
-			g->kind_case !=
-				INBOUND__GRPC_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER ||
-			decode_request_edit(g->request_header_modifier, a, &f[i]) < 0)
-			return err_set(e, ERR_SYNTAX, "an unknown filter");
-	}
+	for (size_t i = 0; i < m->n_filters; i++)
+		if (grpc_filter(m->filters[i], a, &f[i], e) < 0)
+			return -1;
 	*out = (struct rule){.matches = v,
 		.nmatches = m->n_matches,
 		.filters = f,

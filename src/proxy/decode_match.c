@@ -8,8 +8,14 @@
 #include "api/http_route.pb-c.h"
 #include "api/http_types.pb-c.h"
 #include "proxy/decode.h"
+#include "wire/http1.h"
 
-#define REGEX_MAX 1024
+/*
+ * What cannot be understood here would match more than was meant, or do less: the whole
+ * policy is refused then.
+ */
+#define REGEX_MAX     1024
+#define GRPC_CODE_MAX 16
 
 void decode_meta(const Meta__Metadata *m, struct meta *out)
 {
@@ -70,23 +76,24 @@ static int path_match(const HttpRoute__PathMatch *m, struct arena *a,
 	case HTTP_ROUTE__PATH_MATCH__KIND_REGEX:
 		return regex(m->regex, a, out, e);
 	default:
-		return 0;
+		return err_set(e, ERR_SYNTAX, "a path match of an unknown kind");
 	}
 }
 
-static const char *method_name(const HttpTypes__HttpMethod *m)
+/* NULL in `out`: any. */
+static int method_name(const HttpTypes__HttpMethod *m, const char **out, struct err *e)
 {
 	static const char *const names[] = {"GET", "POST", "PUT", "DELETE", "PATCH",
 		"OPTIONS", "CONNECT", "HEAD", "TRACE"};
 
 	if (!m)
-		return NULL;
+		return 0;
 	if (m->type_case == HTTP_TYPES__HTTP_METHOD__TYPE_UNREGISTERED)
-		return m->unregistered;
-	if (m->type_case != HTTP_TYPES__HTTP_METHOD__TYPE_REGISTERED ||
-		(size_t)m->registered >= countof(names))
-		return NULL;
-	return names[m->registered];
+		*out = m->unregistered;
+	else if (m->type_case == HTTP_TYPES__HTTP_METHOD__TYPE_REGISTERED &&
+		 (size_t)m->registered < countof(names))
+		*out = names[m->registered];
+	return *out ? 0 : err_set(e, ERR_SYNTAX, "a method of an unknown kind");
 }
 
 static char *lower_copy(const char *text, size_t n, struct arena *a)
@@ -110,7 +117,9 @@ static int header_match(const HttpRoute__HeaderMatch *m, struct arena *a,
 	if (m->value_case == HTTP_ROUTE__HEADER_MATCH__VALUE_REGEX)
 		return regex(m->regex, a, &out->value, e);
 	if (m->value_case != HTTP_ROUTE__HEADER_MATCH__VALUE_EXACT)
-		return 0;
+		return err_set(e, ERR_SYNTAX, "a header match of an unknown kind");
+	if (m->exact.len && memchr(m->exact.data, 0, m->exact.len))
+		return err_set(e, ERR_SYNTAX, "a header match with a zero byte");
 	exact = arena_alloc(a, m->exact.len + 1);
 	if (!exact)
 		return err_set(e, ERR_LIMIT, "no memory for a match");
@@ -148,8 +157,10 @@ static int query_matches(const HttpRoute__HttpRouteMatch *m, struct arena *a,
 		q[i].name = p->name;
 		if (p->value_case == HTTP_ROUTE__QUERY_PARAM_MATCH__VALUE_EXACT)
 			q[i].value = (struct text_match){MATCH_EXACT, p->exact, NULL};
-		else if (p->value_case == HTTP_ROUTE__QUERY_PARAM_MATCH__VALUE_REGEX &&
-			 regex(p->regex, a, &q[i].value, e) < 0)
+		else if (p->value_case != HTTP_ROUTE__QUERY_PARAM_MATCH__VALUE_REGEX)
+			return err_set(
+				e, ERR_SYNTAX, "a query match of an unknown kind");
+		else if (regex(p->regex, a, &q[i].value, e) < 0)
 			return -1;
 	}
 	out->query = q;
@@ -160,8 +171,9 @@ static int query_matches(const HttpRoute__HttpRouteMatch *m, struct arena *a,
 int decode_match(const HttpRoute__HttpRouteMatch *m, struct arena *a,
 	struct request_match *out, struct err *e)
 {
-	*out = (struct request_match){.method = method_name(m->method)};
-	if (path_match(m->path, a, &out->path, e) < 0)
+	*out = (struct request_match){.method = NULL};
+	if (method_name(m->method, &out->method, e) < 0 ||
+		path_match(m->path, a, &out->path, e) < 0)
 		return -1;
 	/* the prefix "/" is every path: the cheapest match of all */
 	if (out->path.kind == MATCH_PREFIX && strcmp(out->path.text, "/") == 0)
@@ -216,7 +228,10 @@ int decode_hosts(HttpRoute__HostMatch *const *v, size_t n, struct arena *a,
 		else if (v[i]->match_case == HTTP_ROUTE__HOST_MATCH__MATCH_SUFFIX)
 			h[i] = (struct text_match){
 				MATCH_SUFFIX, suffix_text(v[i]->suffix, a), NULL};
-		if (h[i].kind != MATCH_ANY && !h[i].text)
+		else
+			return err_set(
+				e, ERR_SYNTAX, "a host match of an unknown kind");
+		if (!h[i].text)
 			return err_set(e, ERR_LIMIT, "no memory for hosts");
 	}
 	out->hosts = h;
@@ -226,29 +241,78 @@ int decode_hosts(HttpRoute__HostMatch *const *v, size_t n, struct arena *a,
 
 /* ---- filters ---- */
 
-void decode_failure(const HttpRoute__HttpFailureInjector *m, struct route_filter *out)
+static int ratio(const HttpRoute__Ratio *m, struct route_filter *out, struct err *e)
+{
+	if (!m)
+		return 0;
+	out->numerator = m->numerator;
+	out->denominator = m->denominator;
+	return m->denominator ? 0 : err_set(e, ERR_SYNTAX, "a ratio of nothing");
+}
+
+int decode_failure(const HttpRoute__HttpFailureInjector *m, struct route_filter *out,
+	struct err *e)
 {
 	*out = (struct route_filter){
 		.kind = RF_FAIL, .status = m->status, .message = m->message};
-	if (m->ratio) {
-		out->numerator = m->ratio->numerator;
-		out->denominator = m->ratio->denominator;
-	}
+	if (m->status < 200 || m->status > 599)
+		return err_set(e, ERR_SYNTAX, "a failure with status %u", m->status);
+	return ratio(m->ratio, out, e);
 }
 
-void decode_rpc_failure(
-	const GrpcRoute__GrpcFailureInjector *m, struct route_filter *out)
+int decode_rpc_failure(const GrpcRoute__GrpcFailureInjector *m,
+	struct route_filter *out, struct err *e)
 {
 	*out = (struct route_filter){
 		.kind = RF_FAIL, .status = m->code, .message = m->message};
-	if (m->ratio) {
-		out->numerator = m->ratio->numerator;
-		out->denominator = m->ratio->denominator;
+	if (m->code > GRPC_CODE_MAX)
+		return err_set(e, ERR_SYNTAX, "a failure with gRPC code %u", m->code);
+	return ratio(m->ratio, out, e);
+}
+
+/* Of the framing, which is the codec's own. */
+static bool is_framing(const char *name)
+{
+	static const char *const names[] = {"connection", "content-length",
+		"keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"};
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A field that a peer could not have sent; NULL: it cannot be, or no memory. */
+static char *field_name(const char *name, struct arena *a, struct err *e)
+{
+	char *p = lower_copy(name, strlen(name), a);
+
+	if (p && http1_is_token(slice_of(p)))
+		return p;
+	err_set(e, p ? ERR_SYNTAX : ERR_LIMIT, "field \"%.80s\" cannot be", name);
+	return NULL;
+}
+
+static char *field_value(const ProtobufCBinaryData *v, struct arena *a, struct err *e)
+{
+	char *p = arena_alloc(a, v->len + 1);
+
+	if (!p) {
+		err_set(e, ERR_LIMIT, "no memory for a field");
+		return NULL;
 	}
+	for (size_t i = 0; i < v->len; i++) {
+		if ((v->data[i] < 0x20 && v->data[i] != '\t') || v->data[i] == 0x7f) {
+			err_set(e, ERR_SYNTAX, "a field's value with control bytes");
+			return NULL;
+		}
+		p[i] = (char)v->data[i];
+	}
+	return p;
 }
 
 static int headers(const HttpTypes__Headers *m, struct arena *a,
-	const struct label **out, size_t *n)
+	const struct label **out, size_t *n, struct err *e)
 {
 	struct label *v;
 
@@ -256,33 +320,31 @@ static int headers(const HttpTypes__Headers *m, struct arena *a,
 		return 0;
 	v = arena_array(a, m->n_headers + 1, sizeof *v);
 	if (!v)
-		return -1;
+		return err_set(e, ERR_LIMIT, "no memory for fields");
 	for (size_t i = 0; i < m->n_headers; i++) {
-		const HttpTypes__Headers__Header *h = m->headers[i];
-		char *value = arena_alloc(a, h->value.len + 1);
-
-		v[i].key = lower_copy(h->name, strlen(h->name), a);
-		if (!value || !v[i].key)
+		v[*n].key = field_name(m->headers[i]->name, a, e);
+		v[*n].value = field_value(&m->headers[i]->value, a, e);
+		if (!v[*n].key || !v[*n].value)
 			return -1;
-		if (h->value.len)
-			memcpy(value, h->value.data, h->value.len);
-		v[i].value = value;
+		*n += !is_framing(v[*n].key);
 	}
 	*out = v;
-	*n = m->n_headers;
 	return 0;
 }
 
 static int edit(const HttpTypes__Headers *add, const HttpTypes__Headers *set,
-	char **remove, size_t nremove, struct arena *a, struct field_edit *out)
+	char **remove, size_t nremove, struct arena *a, struct field_edit *out,
+	struct err *e)
 {
 	const char **v = arena_array(a, nremove + 1, sizeof *v);
 
-	if (!v || headers(add, a, &out->add, &out->nadd) < 0 ||
-		headers(set, a, &out->set, &out->nset) < 0)
+	if (!v)
+		return err_set(e, ERR_LIMIT, "no memory for fields");
+	if (headers(add, a, &out->add, &out->nadd, e) < 0 ||
+		headers(set, a, &out->set, &out->nset, e) < 0)
 		return -1;
 	for (size_t i = 0; i < nremove; i++) {
-		v[i] = lower_copy(remove[i], strlen(remove[i]), a);
+		v[i] = field_name(remove[i], a, e);
 		if (!v[i])
 			return -1;
 	}
@@ -292,25 +354,34 @@ static int edit(const HttpTypes__Headers *add, const HttpTypes__Headers *set,
 }
 
 int decode_request_edit(const HttpRoute__RequestHeaderModifier *m, struct arena *a,
-	struct route_filter *out)
+	struct route_filter *out, struct err *e)
 {
 	*out = (struct route_filter){.kind = RF_REQUEST_FIELDS};
-	return edit(m->add, m->set, m->remove, m->n_remove, a, &out->edit);
+	return edit(m->add, m->set, m->remove, m->n_remove, a, &out->edit, e);
 }
 
 int decode_response_edit(const HttpRoute__ResponseHeaderModifier *m, struct arena *a,
-	struct route_filter *out)
+	struct route_filter *out, struct err *e)
 {
 	*out = (struct route_filter){.kind = RF_RESPONSE_FIELDS};
-	return edit(m->add, m->set, m->remove, m->n_remove, a, &out->edit);
+	return edit(m->add, m->set, m->remove, m->n_remove, a, &out->edit, e);
 }
 
-void decode_redirect(const HttpRoute__RequestRedirect *m, struct route_filter *out)
+static bool is_redirect(uint32_t status)
+{
+	return status == 0 || (status >= 300 && status <= 399);
+}
+
+int decode_redirect(
+	const HttpRoute__RequestRedirect *m, struct route_filter *out, struct err *e)
 {
 	*out = (struct route_filter){.kind = RF_REDIRECT,
 		.status = m->status,
 		.port = (uint16_t)m->port,
 		.host = *m->host ? m->host : NULL};
+	if (!is_redirect(m->status) || m->port > 65535)
+		return err_set(e, ERR_SYNTAX, "a redirect to port %u with status %u",
+			m->port, m->status);
 	if (m->scheme && m->scheme->type_case == HTTP_TYPES__SCHEME__TYPE_REGISTERED)
 		out->scheme = m->scheme->registered ? "https" : "http";
 	else if (m->scheme &&
@@ -321,4 +392,5 @@ void decode_redirect(const HttpRoute__RequestRedirect *m, struct route_filter *o
 	if (m->path &&
 		m->path->replace_case == HTTP_ROUTE__PATH_MODIFIER__REPLACE_PREFIX)
 		out->path_prefix = m->path->prefix;
+	return 0;
 }

@@ -20,6 +20,7 @@ struct reading {
 	struct outbound_policy *p;
 	struct arena *a;
 	struct err *e;
+	const struct route_filter *fail; /* what all requests get, or NULL */
 };
 
 static int no_memory(struct reading *r)
@@ -68,15 +69,14 @@ static int http_filter(struct reading *r, const Outbound__HttpRoute__Filter *f,
 {
 	switch (f->kind_case) {
 	case OUTBOUND__HTTP_ROUTE__FILTER__KIND_FAILURE_INJECTOR:
-		decode_failure(f->failure_injector, out);
-		return 0;
+		return decode_failure(f->failure_injector, out, r->e);
 	case OUTBOUND__HTTP_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER:
-		return decode_request_edit(f->request_header_modifier, r->a, out);
+		return decode_request_edit(f->request_header_modifier, r->a, out, r->e);
 	case OUTBOUND__HTTP_ROUTE__FILTER__KIND_REDIRECT:
-		decode_redirect(f->redirect, out);
-		return 0;
+		return decode_redirect(f->redirect, out, r->e);
 	case OUTBOUND__HTTP_ROUTE__FILTER__KIND_RESPONSE_HEADER_MODIFIER:
-		return decode_response_edit(f->response_header_modifier, r->a, out);
+		return decode_response_edit(
+			f->response_header_modifier, r->a, out, r->e);
 	default:
 		return err_set(r->e, ERR_SYNTAX, "an unknown filter");
 	}
@@ -87,10 +87,9 @@ static int grpc_filter(struct reading *r, const Outbound__GrpcRoute__Filter *f,
 {
 	switch (f->kind_case) {
 	case OUTBOUND__GRPC_ROUTE__FILTER__KIND_FAILURE_INJECTOR:
-		decode_rpc_failure(f->failure_injector, out);
-		return 0;
+		return decode_rpc_failure(f->failure_injector, out, r->e);
 	case OUTBOUND__GRPC_ROUTE__FILTER__KIND_REQUEST_HEADER_MODIFIER:
-		return decode_request_edit(f->request_header_modifier, r->a, out);
+		return decode_request_edit(f->request_header_modifier, r->a, out, r->e);
 	default:
 		return err_set(r->e, ERR_SYNTAX, "an unknown filter");
 	}
@@ -432,9 +431,12 @@ static int one_route(struct reading *r, const struct backend *v, size_t n)
 
 	if (!d || !route || !rule)
 		return no_memory(r);
-	*d = (struct distribution){
-		.kind = n > 1 ? DIST_RANDOM : DIST_FIRST, .v = v, .n = n};
-	*rule = (struct rule){.backends = d};
+	*d = (struct distribution){.kind = n > 1 ? DIST_RANDOM : DIST_FIRST,
+		.v = v,
+		.n = n,
+		.invalid = r->fail != NULL};
+	*rule = (struct rule){
+		.backends = d, .filters = r->fail, .nfilters = r->fail != NULL};
 	*route = (struct policy_route){.meta = {"", "default", "", "default", "", 0},
 		.rules = rule,
 		.nrules = 1};
@@ -567,21 +569,52 @@ static int build(struct reading *r, struct slice policy, struct slice profile,
 	return policy.p ? 0 : itself(r, to);
 }
 
+static struct outbound_policy *policy_new(void)
+{
+	struct outbound_policy *p = calloc(1, sizeof *p);
+
+	if (!p)
+		return NULL;
+	ref_init(&p->ref, policy_free);
+	arena_init(&p->arena, SNAPSHOT_MAX);
+	p->detect_timeout = DETECT;
+	decode_meta(NULL, &p->parent);
+	return p;
+}
+
 struct outbound_policy *decode_outbound(struct slice policy, struct slice profile,
 	const struct outbound_key *to, struct err *e)
 {
-	struct outbound_policy *p = calloc(1, sizeof *p);
-	struct reading r = {p, p ? &p->arena : NULL, e};
+	struct outbound_policy *p = policy_new();
+	struct reading r = {p, p ? &p->arena : NULL, e, NULL};
 
 	if (!p) {
 		err_set(e, ERR_LIMIT, "no memory for a policy");
 		return NULL;
 	}
-	ref_init(&p->ref, policy_free);
-	arena_init(&p->arena, SNAPSHOT_MAX);
-	p->detect_timeout = DETECT;
-	decode_meta(NULL, &p->parent);
 	if (build(&r, policy, profile, to) == 0)
+		return p;
+	ref_put(&p->ref);
+	return NULL;
+}
+
+struct outbound_policy *outbound_invalid(
+	const struct outbound_key *to, const char *reason)
+{
+	struct outbound_policy *p = policy_new();
+	struct err e;
+	struct reading r = {p, p ? &p->arena : NULL, &e, NULL};
+	struct route_filter *f;
+
+	if (!p)
+		return NULL;
+	f = arena_alloc(&p->arena, sizeof *f);
+	if (f)
+		*f = (struct route_filter){.kind = RF_FAIL,
+			.status = 500,
+			.message = api_text(slice_of(reason), &p->arena)};
+	r.fail = f;
+	if (f && f->message && itself(&r, to) == 0)
 		return p;
 	ref_put(&p->ref);
 	return NULL;

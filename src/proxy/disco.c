@@ -17,8 +17,11 @@
 
 #define BACKOFF_MIN (100 * NS_PER_MS)
 #define BACKOFF_MAX (10 * NS_PER_S)
-#define ANSWER_WAIT (3 * NS_PER_S) /* for a control plane that is away */
+#define BACKOFF_HAD (2 * NS_PER_S)  /* of a stream that had said something */
+#define STABLE      (10 * NS_PER_S) /* a stream of this age had not failed */
+#define ANSWER_WAIT (3 * NS_PER_S)  /* for a control plane that is away */
 #define DISTRUST    (10 * NS_PER_S)
+#define RETELL      (100 * NS_PER_MS)
 
 enum watch_kind { WATCH_INBOUND, WATCH_OUTBOUND, WATCH_ENDPOINTS };
 enum part_at { PART_UNKNOWN, PART_KNOWN, PART_NONE };
@@ -34,8 +37,12 @@ struct stream_call {
 	struct disco_watch *watch;
 	struct grpc_call *call;
 	struct timer retry; /* or the stream's lifetime, while it is open */
+	struct timer quiet; /* nothing has come for too long */
+	uint64_t opened;
 	unsigned failures;
+	bool told;     /* that it fails */
 	bool fresh;    /* nothing came since it was opened */
+	bool broken;   /* what came makes no sense: what follows does not count */
 	bool terminal; /* the answer was final */
 	enum part_at at;
 	struct buf last; /* the last message */
@@ -46,9 +53,10 @@ struct disco_watch {
 	struct disco *disco;
 	struct watch_key key;
 	struct list subs;
-	struct ref *value; /* the newest snapshot, or NULL */
-	struct timer idle; /* nobody is subscribed */
-	struct timer wait; /* nobody has answered */
+	struct ref *value;   /* the newest snapshot, or NULL */
+	struct timer idle;   /* nobody is subscribed */
+	struct timer wait;   /* nobody has answered */
+	struct timer retell; /* somebody could not be told */
 	uint64_t asked_anew;
 	struct addr dst;
 	const char *name;           /* in key.text */
@@ -61,6 +69,7 @@ struct disco {
 	const struct proxy_config *cfg;
 	struct channel *destination, *policy;
 	struct map watches;
+	uint64_t invalid[3]; /* messages that made no sense, by enum watch_kind */
 };
 
 struct sub {
@@ -99,20 +108,33 @@ static void told(void *arg) /* worker */
 	free(t);
 }
 
+/* Without memory for it they are told again, all of them: once more does no harm. */
 static void tell(struct sub *s, struct ref *value)
 {
 	struct telling *t = malloc(sizeof *t);
 
-	if (!t)
+	if (!t) {
+		timer_set(&s->watch->retell, RETELL);
 		return;
+	}
 	ref_get(value);
 	atomic_fetch_add(&s->refs, 1);
 	*t = (struct telling){s, value};
 	if (loop_post(s->worker, told, t) == 0)
 		return;
+	timer_set(&s->watch->retell, RETELL);
 	ref_put(value);
 	sub_unref(s);
 	free(t);
+}
+
+static void on_retell(struct timer *t)
+{
+	struct disco_watch *w = container_of(t, struct disco_watch, retell);
+	struct sub *s;
+
+	if (w->value)
+		list_each(s, &w->subs, node) tell(s, w->value);
 }
 
 /* Takes `value`. */
@@ -135,68 +157,166 @@ static struct outbound_key outbound_key(const struct disco_watch *w)
 	return (struct outbound_key){w->dst, w->dst.ip.family ? NULL : w->name};
 }
 
-static void publish_outbound(struct disco_watch *w)
+/* One part of what is known of a target; "" is a message too. */
+static struct slice part_of(const struct stream_call *c)
 {
-	struct outbound_key key = outbound_key(w);
-	struct slice policy = SLICE_NONE, profile = SLICE_NONE;
-	struct outbound_policy *p;
-	struct err e;
-
-	if (w->main.at == PART_UNKNOWN || w->profile.at == PART_UNKNOWN)
-		return;
-	if (w->main.at == PART_KNOWN)
-		policy = buf_slice(&w->main.last);
-	if (w->profile.at == PART_KNOWN)
-		profile = buf_len(&w->profile.last) ? buf_slice(&w->profile.last)
-						    : SLICE("");
-	p = decode_outbound(policy, profile, &key, &e);
-	if (p)
-		publish(w, &p->ref);
-	else
-		log_error("proxy", "what discovery says cannot be understood",
-			LS("target", w->key.text), LE(&e));
+	if (c->at != PART_KNOWN)
+		return SLICE_NONE;
+	return buf_len(&c->last) ? buf_slice(&c->last) : SLICE("");
 }
 
-static void publish_endpoints(struct disco_watch *w, bool reset, struct slice message)
+static int publish_outbound(struct disco_watch *w, struct err *e)
+{
+	struct outbound_key key = outbound_key(w);
+	struct outbound_policy *p;
+
+	if (w->main.at == PART_UNKNOWN || w->profile.at == PART_UNKNOWN)
+		return 0;
+	p = decode_outbound(part_of(&w->main), part_of(&w->profile), &key, e);
+	if (!p)
+		return -1;
+	publish(w, &p->ref);
+	return 0;
+}
+
+/* Nothing better is known: refused with the reason is better than waiting for ever. */
+static void publish_invalid(struct disco_watch *w, const struct err *e)
+{
+	struct outbound_key key = outbound_key(w);
+	struct outbound_policy *p;
+	char reason[300];
+
+	if (w->value)
+		return;
+	snprintf(reason, sizeof reason, "invalid client policy: %s", e->msg);
+	p = outbound_invalid(&key, reason);
+	publish(w, p ? &p->ref : NULL);
+}
+
+static int read_outbound(struct stream_call *c, struct slice message, struct err *e)
+{
+	struct disco_watch *w = c->watch;
+	struct outbound_key key = outbound_key(w);
+	struct slice m = message.n ? message : SLICE("");
+	struct buf last = BUF_INIT;
+	struct outbound_policy *p;
+
+	p = c == &w->main ? decode_outbound(m, SLICE_NONE, &key, e)
+			  : decode_outbound(SLICE_NONE, m, &key, e);
+	if (!p) {
+		publish_invalid(w, e);
+		return -1;
+	}
+	ref_put(&p->ref);
+	if (buf_adds(&last, message) < 0)
+		return err_set(e, ERR_LIMIT, "no memory for a policy");
+	buf_fini(&c->last);
+	c->last = last;
+	c->at = PART_KNOWN;
+	return publish_outbound(w, e);
+}
+
+static int read_endpoints(
+	struct disco_watch *w, bool reset, struct slice message, struct err *e)
 {
 	struct endpoints *before =
 		w->value ? container_of(w->value, struct endpoints, ref) : NULL;
-	struct endpoints *now;
-	struct err e;
+	struct endpoints *now = decode_endpoints(before, reset, message, e);
 
-	now = decode_endpoints(before, reset, message, &e);
-	if (now)
-		publish(w, &now->ref);
-	else
-		log_error("proxy", "an update of endpoints cannot be understood",
-			LS("target", w->key.text), LE(&e));
+	if (!now)
+		return -1;
+	publish(w, &now->ref);
+	return 0;
+}
+
+static int read_inbound(struct disco_watch *w, struct slice message, struct err *e)
+{
+	struct inbound_policy *p = decode_inbound(message);
+
+	if (!p)
+		return err_set(e, ERR_LIMIT, "no memory for a policy");
+	w->disco->invalid[WATCH_INBOUND] += p->invalid;
+	publish(w, &p->ref);
+	return 0;
+}
+
+static int read_message(struct stream_call *c, struct slice message, struct err *e)
+{
+	struct disco_watch *w = c->watch;
+	bool first = c->fresh;
+
+	c->fresh = false;
+	switch (w->key.kind) {
+	case WATCH_INBOUND:
+		return read_inbound(w, message, e);
+	case WATCH_ENDPOINTS:
+		return read_endpoints(w, first, message, e);
+	case WATCH_OUTBOUND:
+		break;
+	}
+	return read_outbound(c, message, e);
+}
+
+static uint64_t backoff(struct stream_call *c)
+{
+	uint64_t max = c->fresh ? BACKOFF_MAX : BACKOFF_HAD, ns;
+
+	if (!c->fresh && loop_now(c->watch->disco->loop) - c->opened > STABLE)
+		c->failures = 0;
+	ns = BACKOFF_MIN << (c->failures > 10 ? 10 : c->failures);
+	c->failures++;
+	ns = ns > max ? max : ns;
+	return ns + (uint64_t)((double)ns * 0.1 * random_unit());
+}
+
+/* Once, until it works again. */
+static void say_failure(struct stream_call *c, const char *status, const char *text)
+{
+	if (!c->told)
+		log_warn("proxy", "discovery fails: what is known stays",
+			LS("target", c->watch->key.text), LS("status", status),
+			LS("text", text));
+	c->told = true;
+}
+
+static void say_success(struct stream_call *c)
+{
+	if (c->told)
+		log_info("proxy", "discovery works again",
+			LS("target", c->watch->key.text), LI("failures", c->failures));
+	c->told = false;
+}
+
+/*
+ * A stream is a sequence: without one of its messages the next say nothing.  What is
+ * known stays, and the whole is asked for again.
+ */
+static void break_off(struct stream_call *c, const struct err *e)
+{
+	c->watch->disco->invalid[c->watch->key.kind]++;
+	c->broken = true;
+	say_failure(c, "invalid", e->msg);
+	timer_clear(&c->quiet);
+	timer_set(&c->retry, backoff(c));
 }
 
 static void on_message(void *arg, struct grpc_call *call, struct slice message)
 {
 	struct stream_call *c = arg;
-	struct disco_watch *w = c->watch;
-	bool first = c->fresh;
-	struct inbound_policy *p;
+	uint64_t idle = c->watch->disco->cfg->stream_idle;
+	struct err e;
 
 	(void)call;
-	c->fresh = false;
-	c->failures = 0;
-	switch (w->key.kind) {
-	case WATCH_INBOUND:
-		p = decode_inbound(message);
-		publish(w, p ? &p->ref : NULL);
+	if (c->broken)
 		return;
-	case WATCH_ENDPOINTS:
-		publish_endpoints(w, first, message);
-		return;
-	case WATCH_OUTBOUND:
-		buf_clear(&c->last);
-		buf_adds(&c->last, message);
-		c->at = PART_KNOWN;
-		publish_outbound(w);
-		return;
-	}
+	if (idle)
+		timer_set(&c->quiet, idle);
+	else
+		timer_clear(&c->quiet);
+	if (read_message(c, message, &e) == 0)
+		say_success(c);
+	else
+		break_off(c, &e);
 }
 
 /* Answers that asking again would not change. */
@@ -230,7 +350,7 @@ static void there_is_none(struct stream_call *c)
 
 	if (w->key.kind == WATCH_OUTBOUND) {
 		c->at = PART_NONE;
-		publish_outbound(w);
+		(void)publish_outbound(w, NULL); /* each part was read before */
 	} else if (w->key.kind == WATCH_ENDPOINTS) {
 		struct endpoints *none = endpoints_none(ENDPOINTS_NO_SUCH);
 
@@ -238,12 +358,10 @@ static void there_is_none(struct stream_call *c)
 	}
 }
 
-static uint64_t backoff(unsigned failures)
+/* An end that is an answer, or the usual one of a server that is told to stop. */
+static bool is_usual(const struct stream_call *c, int status)
 {
-	uint64_t ns = BACKOFF_MIN << (failures > 10 ? 10 : failures);
-
-	ns = ns > BACKOFF_MAX ? BACKOFF_MAX : ns;
-	return ns + (uint64_t)((double)ns * 0.1 * random_unit());
+	return c->terminal || says_none(c, status) || status == GRPC_OK;
 }
 
 static void on_over(void *arg, struct grpc_call *call, int status, const char *text)
@@ -252,14 +370,32 @@ static void on_over(void *arg, struct grpc_call *call, int status, const char *t
 
 	(void)call;
 	c->call = NULL;
+	timer_clear(&c->quiet);
 	c->terminal = is_final(c, status);
-	if (says_none(c, status))
-		there_is_none(c);
 	log_debug("proxy", "a discovery stream ended", LS("target", c->watch->key.text),
 		LS("status", grpc_status_name(status)), LS("text", text));
+	if (!is_usual(c, status) && !c->broken)
+		say_failure(c, grpc_status_name(status), text);
+	if (says_none(c, status))
+		there_is_none(c);
 	if (c->terminal)
-		return;
-	timer_set(&c->retry, backoff(c->failures++));
+		timer_clear(&c->retry);
+	else if (!c->broken)
+		timer_set(&c->retry, backoff(c));
+}
+
+/* It is open and says nothing: asked again, as a failure when it never said anything.
+ */
+static void on_quiet(struct timer *t)
+{
+	struct stream_call *c = container_of(t, struct stream_call, quiet);
+
+	if (c->call)
+		grpc_call_end(c->call);
+	c->call = NULL;
+	if (c->fresh)
+		say_failure(c, "silent", "no answer in time");
+	timer_set(&c->retry, backoff(c));
 }
 
 static const struct grpc_user call_user = {on_message, on_over};
@@ -274,15 +410,23 @@ static void ask(
 	struct err e;
 
 	c->fresh = true;
+	c->broken = false;
+	c->opened = loop_now(c->watch->disco->loop);
 	c->call = NULL;
 	if (api_write(m, &b) == 0)
 		c->call = grpc_call_begin(
 			to, path, buf_slice(&b), false, &call_user, c, &e);
 	buf_fini(&b);
-	if (!c->call)
-		timer_set(&c->retry, backoff(c->failures++));
-	else if (cfg->stream_lifetime)
-		timer_set(&c->retry, cfg->stream_lifetime);
+	if (!c->call) {
+		timer_set(&c->retry, backoff(c));
+		return;
+	}
+	if (cfg->stream_initial)
+		timer_set(&c->quiet, cfg->stream_initial);
+	if (cfg->stream_lifetime) /* not all of them at once */
+		timer_set(&c->retry, cfg->stream_lifetime / 10 * 9 +
+					     (uint64_t)((double)cfg->stream_lifetime *
+							0.1 * random_unit()));
 }
 
 static void ask_inbound(struct disco_watch *w)
@@ -363,11 +507,13 @@ static void call_init(struct stream_call *c, struct disco_watch *w)
 {
 	c->watch = w;
 	timer_init(&c->retry, w->disco->loop, on_retry);
+	timer_init(&c->quiet, w->disco->loop, on_quiet);
 }
 
 static void call_fini(struct stream_call *c)
 {
 	timer_clear(&c->retry);
+	timer_clear(&c->quiet);
 	if (c->call)
 		grpc_call_end(c->call);
 	buf_fini(&c->last);
@@ -378,6 +524,7 @@ static void watch_free(struct disco_watch *w)
 	map_remove(&w->disco->watches, &w->node);
 	timer_clear(&w->idle);
 	timer_clear(&w->wait);
+	timer_clear(&w->retell);
 	call_fini(&w->main);
 	call_fini(&w->profile);
 	ref_put(w->value);
@@ -402,10 +549,7 @@ static void on_wait(struct timer *t)
 	log_warn("proxy",
 		"discovery does not answer: connections go where they were meant",
 		LS("target", w->key.text));
-	p = decode_outbound(
-		w->main.at == PART_KNOWN ? buf_slice(&w->main.last) : SLICE_NONE,
-		w->profile.at == PART_KNOWN ? buf_slice(&w->profile.last) : SLICE_NONE,
-		&key, &e);
+	p = decode_outbound(part_of(&w->main), part_of(&w->profile), &key, &e);
 	publish(w, p ? &p->ref : NULL);
 }
 
@@ -478,6 +622,7 @@ static struct disco_watch *watch_new(struct disco *d, const struct watch_key *ke
 	list_init(&w->subs);
 	timer_init(&w->idle, d->loop, on_idle);
 	timer_init(&w->wait, d->loop, on_wait);
+	timer_init(&w->retell, d->loop, on_retell);
 	call_init(&w->main, w);
 	call_init(&w->profile, w);
 	if (map_insert(&d->watches, &w->node, slice_of(w->key.text)) < 0) {
@@ -624,6 +769,17 @@ struct disco *disco_new(struct loop *l, const struct proxy_config *cfg,
 	d->destination = destination;
 	d->policy = policy;
 	return d;
+}
+
+void disco_metrics(void *disco, struct buf *out)
+{
+	static const char *const kinds[] = {"inbound", "outbound", "endpoints"};
+	const struct disco *d = disco;
+
+	buf_text(out, "# TYPE control_invalid_messages_total counter\n");
+	for (size_t i = 0; i < countof(kinds); i++)
+		buf_printf(out, "control_invalid_messages_total{kind=\"%s\"} %llu\n",
+			kinds[i], (unsigned long long)d->invalid[i]);
 }
 
 void disco_free(struct disco *d)

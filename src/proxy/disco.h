@@ -6,9 +6,10 @@
  * Discovery and policy for workers.  The watches run on the control thread (gRPC
  * streams with reconnect and backoff); a worker subscribes and is told of each new
  * snapshot in its own loop.  What is known stays known while the control plane is away;
- * a stream's first answer after a reconnect replaces it whole.  Watches are shared by
- * all subscribers of the same key and end when unused for the idle time (outbound 5 s,
- * inbound 90 s by default).
+ * a stream's first answer after a reconnect replaces it whole.  A message that makes no
+ * sense ends its stream, which is asked anew: what was known stays.  Watches are shared
+ * by all subscribers of the same key and end when unused for the idle time (outbound 5
+ * s, inbound 90 s by default).
  */
 #include "ev/loop.h"
 #include "proxy/target.h"

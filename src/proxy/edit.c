@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a matched rule does to heads: header edits, redirects, injected failures
- * (spec proxy.md §10.7).
+ * (spec proxy.md §10.7).  The rule's filters come before a backend is chosen: a
+ * redirect needs none.
  */
 #include <stdio.h>
 
@@ -22,23 +23,37 @@ static void edit_fields(
 		fields_remove(f, slice_of(edit->remove[i]));
 }
 
+/* Host is not among the fields: it is the request's authority. */
+static void edit_request_fields(struct px *p, const struct field_edit *edit)
+{
+	struct exch *x = p->x;
+	const struct field *host;
+
+	edit_fields(&x->req.fields, x->arena, edit);
+	host = fields_find(&x->req.fields, SLICE("host"));
+	if (!host)
+		return;
+	x->req.authority = host->value;
+	fields_remove(&x->req.fields, SLICE("host"));
+}
+
 static enum flow fail(struct px *p, const struct route_filter *f)
 {
 	if (f->denominator && random_u64() % f->denominator >= f->numerator)
 		return FLOW_NEXT;
 	if (p->route && p->route->is_grpc)
-		return px_answer(p, 200, (int)f->status, false, f->message);
+		return px_answer(p, 500, (int)f->status, false, f->message);
 	return px_answer(
 		p, (int)f->status, GRPC_FAILED_PRECONDITION, false, f->message);
 }
 
-/* The path that the rule matched by prefix, with the prefix replaced. */
+/* The path, or with what the rule matched by prefix replaced. */
 static void redirect_path(
 	struct buf *b, const struct px *p, const struct route_filter *f)
 {
 	struct slice path = p->x->req.path;
-	const struct request_match *m = p->rule->nmatches ? &p->rule->matches[0] : NULL;
-	size_t cut = m && m->path.kind == MATCH_PREFIX ? strlen(m->path.text) : 0;
+	const char *prefix = rule_prefix(p->rule, path);
+	size_t cut = prefix ? strlen(prefix) : 0;
 
 	if (f->path_full) {
 		buf_text(b, f->path_full);
@@ -55,20 +70,32 @@ static void redirect_path(
 	buf_add(b, path.p + cut, path.n - cut);
 }
 
+/* A port that is said counts; a scheme that is said means its own; else it stays. */
+static void redirect_authority(
+	struct buf *b, const struct px *p, const struct route_filter *f)
+{
+	struct slice authority = p->x->req.authority, host = authority_host(authority);
+	const char *scheme = f->scheme ? f->scheme : "http";
+	unsigned usual = strcmp(scheme, "https") == 0 ? 443 : 80;
+
+	buf_printf(b, "%s://", scheme);
+	if (f->host)
+		buf_text(b, f->host);
+	else
+		buf_adds(b, host);
+	if (f->port && f->port != usual)
+		buf_printf(b, ":%u", f->port);
+	else if (!f->port && !f->scheme)
+		buf_add(b, authority.p + host.n, authority.n - host.n);
+}
+
 static enum flow redirect(struct px *p, const struct route_filter *f)
 {
 	struct exch *x = p->x;
 	struct buf b = BUF_LIMIT(16384);
 	char *location;
 
-	buf_text(&b, f->scheme ? f->scheme : "http");
-	buf_text(&b, "://");
-	if (f->host)
-		buf_text(&b, f->host);
-	else
-		buf_adds(&b, x->req.authority);
-	if (f->port)
-		buf_printf(&b, ":%u", f->port);
+	redirect_authority(&b, p, f);
 	redirect_path(&b, p, f);
 	location = arena_alloc(x->arena, buf_len(&b) + 1);
 	px_answer(p, f->status ? (int)f->status : 302, GRPC_NOT_FOUND, false,
@@ -95,7 +122,7 @@ static enum flow apply_request(struct px *p, const struct route_filter *v, size_
 			f = redirect(p, &v[i]);
 			break;
 		case RF_REQUEST_FIELDS:
-			edit_fields(&p->x->req.fields, p->x->arena, &v[i].edit);
+			edit_request_fields(p, &v[i].edit);
 			break;
 		case RF_RESPONSE_FIELDS:
 			break;
@@ -110,17 +137,19 @@ static void apply_response(struct px *p, const struct route_filter *v, size_t n)
 			edit_fields(&p->x->rsp.fields, p->x->arena, &v[i].edit);
 }
 
+enum flow px_edit_backend(struct px *p)
+{
+	return apply_request(p, p->backend_filters, p->nbackend_filters);
+}
+
 static enum flow edit_request(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
-	enum flow f = FLOW_NEXT;
 
 	(void)shared, (void)state;
-	if (p->rule)
-		f = apply_request(p, p->rule->filters, p->rule->nfilters);
-	if (f == FLOW_NEXT)
-		f = apply_request(p, p->backend_filters, p->nbackend_filters);
-	return f;
+	if (!p->rule)
+		return FLOW_NEXT;
+	return apply_request(p, p->rule->filters, p->rule->nfilters);
 }
 
 static enum flow edit_response(struct exch *x, void *shared, void *state)

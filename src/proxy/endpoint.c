@@ -211,12 +211,21 @@ static void shut(struct endpoint *ep, const struct err *e)
 	balancer_ready_changed(ep->balancer, ep);
 }
 
+void endpoint_name(const struct endpoint *ep, struct err *e)
+{
+	if (!strstr(e->msg, ep->text))
+		err_wrap(e, "%s", ep->text);
+}
+
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
 {
-	log_warn("proxy", "connect failed", LS("addr", ep->text), LE(e));
-	shut(ep, e);
+	struct err why = *e;
+
+	endpoint_name(ep, &why);
+	log_warn("proxy", "connect failed", LS("addr", ep->text), LE(&why));
+	shut(ep, &why);
 	ep->users++;
-	hand_back(ep, e);
+	hand_back(ep, &why);
 	ep->users--;
 }
 

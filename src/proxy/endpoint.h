@@ -72,6 +72,8 @@ struct conn *endpoint_dial(struct endpoint *ep, struct err *e);
  * does not know of that; the caller ends `c`. */
 int endpoint_opened(struct endpoint *ep, struct conn *c, enum transport_session session,
 	struct err *e);
+/* Puts its address before the text, unless it is there. */
+void endpoint_name(const struct endpoint *ep, struct err *e);
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e);
 void endpoint_dial_worked(struct endpoint *ep);
 /* It sent a request back unread (REFUSED_STREAM).  Once may be chance (a limit just

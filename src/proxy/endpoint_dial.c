@@ -16,22 +16,32 @@ static bool needs_header(const struct endpoint *ep)
 	return ep->use.identity && (ep->use.tunnel_port || ep->use.authority);
 }
 
-static struct conn *dial_tls(struct endpoint *ep, struct conn *tcp, struct err *e)
+static struct addr dial_addr(const struct endpoint *ep)
+{
+	struct addr to = ep->use.addr;
+
+	if (needs_header(ep) && ep->use.tunnel_port)
+		to.port = ep->use.tunnel_port;
+	return to;
+}
+
+static struct conn *dial_tls(
+	struct endpoint *ep, const struct tcp_opts *o, struct err *e)
 {
 	struct ref *creds = snap_get(ep->worker->creds);
 	struct tls_config cfg = {.creds = (struct creds *)creds,
 		.alpn = needs_header(ep) ? transport_alpn : NULL,
 		.sni = ep->use.server_name,
 		.expect = ep->use.identity};
-	struct conn *c;
+	struct addr to = dial_addr(ep);
+	struct conn *c = NULL;
 
-	if (!creds) {
-		conn_end(tcp);
-		err_set(e, ERR_BUSY, "%s wants TLS and we have no certificate yet",
-			ep->text);
-		return NULL;
-	}
-	c = tlsconn_client(tcp, &cfg, ep->side->detect_timeout, e);
+	if (creds_usable(cfg.creds, e) < 0)
+		err_wrap(e, "%s wants TLS", ep->text);
+	else
+		c = tcp_dial(ep->worker->loop, &to, o, e);
+	if (c)
+		c = tlsconn_client(c, &cfg, ep->side->detect_timeout, e);
 	ref_put(creds);
 	return c;
 }
@@ -42,15 +52,10 @@ struct conn *endpoint_dial(struct endpoint *ep, struct err *e)
 		.keepalive = ep->side->connect_keepalive,
 		.user_timeout = ep->side->connect_user_timeout,
 		.leaving = &ep->worker->leaving};
-	struct addr to = ep->use.addr;
-	struct conn *c;
 
-	if (needs_header(ep) && ep->use.tunnel_port)
-		to.port = ep->use.tunnel_port;
-	c = tcp_dial(ep->worker->loop, &to, &o, e);
-	if (!c || !ep->use.identity)
-		return c;
-	return dial_tls(ep, c, e);
+	if (ep->use.identity)
+		return dial_tls(ep, &o, e);
+	return tcp_dial(ep->worker->loop, &ep->use.addr, &o, e);
 }
 
 /* "host:port", or without a port: the endpoint's own. */

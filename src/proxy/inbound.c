@@ -256,9 +256,10 @@ static void begin_tls(struct in_conn *c)
 	struct err e;
 
 	duct_drop_server(&c->duct);
-	if (!creds) {
-		err_set(&e, ERR_BUSY, "a TLS client, and we have no certificate yet");
-		refuse(c, &e);
+	if (creds_usable(cfg.creds, &e) < 0) {
+		err_wrap(&e, "a TLS client");
+		ref_put(creds);
+		in_conn_refuse(c, "tls identity missing", &e);
 		return;
 	}
 	tls = tlsconn_server(c->duct.conn, &cfg, w->cfg->in.detect_timeout, &e);

@@ -38,12 +38,12 @@ static enum flow meter_request_head(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
 	uint32_t *now = &p->worker->in_flight[p->side];
+	struct err e;
 
 	(void)shared, (void)state;
 	if (*now >= worker_side(p->worker, p->side)->max_in_flight) {
-		err_set(&x->err, ERR_BUSY, "%u requests are in flight, the limit",
-			*now);
-		return FLOW_ABORT;
+		err_set(&e, ERR_BUSY, "%u requests are in flight, the limit", *now);
+		return px_fail(p, &e);
 	}
 	(*now)++;
 	p->in_flight = true;

@@ -28,7 +28,6 @@ static const struct rule *match(struct px *p)
 static enum flow route(struct px *p)
 {
 	struct ref *policy = &p->target->policy->ref;
-	const struct out_backend *b;
 
 	ref_get(policy);
 	ref_put(p->policy); /* the gateway's own, whose routes led here */
@@ -36,16 +35,6 @@ static enum flow route(struct px *p)
 	p->rule = match(p);
 	if (!p->rule)
 		return px_answer(p, 404, GRPC_NOT_FOUND, false, "no route found");
-	b = out_target_pick(p->target, p->rule->backends);
-	if (!b || !b->balancer) {
-		px_count_error(p, "unexpected");
-		return px_answer(p, 502, GRPC_UNAVAILABLE, true,
-			b && b->of->problem ? b->of->problem
-					    : "no backend to send it to");
-	}
-	p->balancer = balancer_ref(b->balancer);
-	p->backend_filters = b->of->filters;
-	p->nbackend_filters = b->of->nfilters;
 	return FLOW_NEXT;
 }
 
@@ -94,6 +83,39 @@ static void route_done(struct exch *x, void *shared, void *state)
 const struct filter route_filter = {
 	.name = "route", .on_request = route_request, .on_done = route_done};
 
+/* ---- backend ---- */
+
+static enum flow without_backend(struct px *p, const struct out_backend *b)
+{
+	const struct distribution *d = p->rule->backends;
+	const char *why =
+		d && d->n ? "no backend has a weight" : "the route has no backend";
+
+	px_count_error(p, "unexpected");
+	return px_answer(p, 502, GRPC_UNAVAILABLE, true,
+		b && b->of->problem ? b->of->problem : why);
+}
+
+/* One of the rule's, and what its own filters say (one that is missing has a failure).
+ */
+static enum flow choose_backend(struct px *p)
+{
+	const struct out_backend *b = out_target_pick(p->target, p->rule->backends);
+	enum flow f;
+
+	if (!b)
+		return without_backend(p, NULL);
+	p->backend_filters = b->of->filters;
+	p->nbackend_filters = b->of->nfilters;
+	f = px_edit_backend(p);
+	if (f != FLOW_NEXT)
+		return f;
+	if (!b->balancer)
+		return without_backend(p, b);
+	p->balancer = balancer_ref(b->balancer);
+	return FLOW_NEXT;
+}
+
 /* ---- fields between proxies ---- */
 
 static const struct slice from_peers[] = {/* in responses */
@@ -135,7 +157,7 @@ static enum flow peer_request(struct exch *x, void *shared, void *state)
 	p->require_id = fields_get(&x->req.fields, SLICE("l5d-require-id"));
 	if (p->require_id.n)
 		fields_remove(&x->req.fields, SLICE("l5d-require-id"));
-	return FLOW_NEXT;
+	return choose_backend(p);
 }
 
 static enum flow peer_response(struct exch *x, void *shared, void *state)

@@ -87,35 +87,55 @@ static const struct out_backend *find(
 	return NULL;
 }
 
-static const struct backend *by_weight(const struct distribution *d)
+/* Those in failfast are passed over as long as another is not. */
+static uint32_t weight_of(const struct out_backend *b, bool any)
+{
+	if (!b || (!any && b->balancer && balancer_is_shut(b->balancer)))
+		return 0;
+	return b->of->weight;
+}
+
+static const struct out_backend *by_weight(
+	const struct out_target *t, const struct distribution *d, bool any)
 {
 	uint64_t total = 0, at;
 
 	for (size_t i = 0; i < d->n; i++)
-		total += d->v[i].weight;
+		total += weight_of(find(t, &d->v[i]), any);
 	if (total == 0)
-		return NULL;
+		return any ? NULL : by_weight(t, d, true);
 	at = random_u64() % total;
 	for (size_t i = 0; i < d->n; i++) {
-		if (at < d->v[i].weight)
-			return &d->v[i];
-		at -= d->v[i].weight;
+		const struct out_backend *b = find(t, &d->v[i]);
+		uint32_t weight = weight_of(b, any);
+
+		if (at < weight)
+			return b;
+		at -= weight;
 	}
 	return NULL;
+}
+
+static const struct out_backend *first_open(
+	const struct out_target *t, const struct distribution *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct out_backend *b = find(t, &d->v[i]);
+
+		if (b && (!b->balancer || !balancer_is_shut(b->balancer)))
+			return b;
+	}
+	return find(t, &d->v[0]);
 }
 
 const struct out_backend *out_target_pick(
 	struct out_target *t, const struct distribution *d)
 {
-	const struct backend *b = NULL;
-
 	if (!d || d->n == 0)
 		return NULL;
-	if (d->kind == DIST_RANDOM)
-		b = by_weight(d);
-	else if (d->kind == DIST_FIRST)
-		b = &d->v[0];
-	return b ? find(t, b) : NULL;
+	if (d->n == 1 && d->kind == DIST_FIRST)
+		return find(t, &d->v[0]);
+	return d->kind == DIST_RANDOM ? by_weight(t, d, false) : first_open(t, d);
 }
 
 static struct balancer *stream_balancer(

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,8 +18,10 @@
 #include "proxy/inbound.h"
 #include "proxy/outbound.h"
 #include "proxy/worker.h"
+#include "sys/sockets.h"
 
-#define WORKERS_MAX 64
+#define WORKERS_MAX      64
+#define APPLICATION_LOOK (200 * NS_PER_MS) /* has it ended? */
 
 struct proxy;
 
@@ -43,9 +46,9 @@ struct proxy {
 	struct data_worker *workers;
 	unsigned nworkers;
 	unsigned draining; /* workers that have not drained yet */
-	bool is_ready, is_stopping;
-	struct timer grace;
-	int status;
+	bool is_stopping;
+	unsigned signals;
+	struct timer grace, application;
 };
 
 /* ---- control-plane channels ---- */
@@ -140,27 +143,22 @@ static int worker_begin(struct worker *t, struct err *e)
 	return 0;
 }
 
-static void start_worker(struct data_worker *w, unsigned index, struct err *e)
+/* Taken before there is a certificate: what is not meshed needs none. */
+static int start_workers(struct proxy *px, struct err *e)
 {
-	if (worker_start(&w->thread, index, worker_begin, w, e) == 0)
-		return;
-	log_error("proxy", "Initialization failure", LE(e));
-	w->proxy->status = 1;
-	loop_stop(w->proxy->loop);
+	for (unsigned i = 0; i < px->nworkers; i++)
+		if (worker_start(&px->workers[i].thread, i, worker_begin,
+			    &px->workers[i], e) < 0)
+			return -1;
+	log_info("proxy", "Listening");
+	return 0;
 }
 
-/* The first certificate is there: connections are taken from now on. */
 static void identity_ready(void *arg)
 {
 	struct proxy *px = arg;
 	char text[ADDR_TEXT];
-	struct err e;
 
-	for (unsigned i = 0; i < px->nworkers; i++)
-		start_worker(&px->workers[i], i, &e);
-	if (px->status)
-		return;
-	px->is_ready = true;
 	log_info("proxy", "Ready",
 		LS("inbound", addr_text(&px->cfg.inbound_listen, text)));
 }
@@ -182,12 +180,26 @@ static void worker_drained(struct pworker *p)
 	loop_post(w->proxy->loop, all_drained, w->proxy);
 }
 
+/* From now on connections end when they are done; new ones are still served. */
 static void begin_drain(void *arg)
 {
 	struct data_worker *w = arg;
 
 	balancers_drain(&w->p);
+	worker_drain(&w->p, NULL);
+}
+
+static void finish_drain(void *arg)
+{
+	struct data_worker *w = arg;
+
 	worker_drain(&w->p, worker_drained);
+}
+
+static void each_worker(struct proxy *px, void (*fn)(void *arg))
+{
+	for (unsigned i = 0; i < px->nworkers; i++)
+		loop_post(px->workers[i].p.loop, fn, &px->workers[i]);
 }
 
 static void grace_over(struct timer *t)
@@ -199,35 +211,59 @@ static void grace_over(struct timer *t)
 	loop_stop(px->loop);
 }
 
-static void shut_down(void *arg)
+/* An application that has not ended yet may still want to say something. */
+static void look_for_application(struct timer *t)
 {
-	struct proxy *px = arg;
+	struct proxy *px = container_of(t, struct proxy, application);
 
-	if (px->is_stopping) {
-		loop_stop(px->loop);
+	if (sockets_of_others(geteuid())) {
+		timer_set(t, APPLICATION_LOOK);
 		return;
 	}
+	px->draining = px->nworkers;
+	each_worker(px, finish_drain);
+}
+
+static void shut_down(struct proxy *px, bool waits)
+{
+	if (px->is_stopping)
+		return;
 	px->is_stopping = true;
 	log_info("proxy", "Shutting down");
-	if (!px->is_ready) {
-		loop_stop(px->loop);
+	timer_set(&px->grace, px->cfg.shutdown_grace);
+	each_worker(px, begin_drain);
+	if (waits) {
+		timer_set(&px->application, 0);
 		return;
 	}
-	timer_set(&px->grace, px->cfg.shutdown_grace);
 	px->draining = px->nworkers;
-	for (unsigned i = 0; i < px->nworkers; i++)
-		loop_post(px->workers[i].p.loop, begin_drain, &px->workers[i]);
+	each_worker(px, finish_drain);
+}
+
+/* Whoever asks over the admin port is the application, and ready for the end. */
+static void asked_to_shut_down(void *arg)
+{
+	shut_down(arg, false);
 }
 
 static void on_signal(void *arg, int signo)
 {
+	struct proxy *px = arg;
+
 	(void)signo;
-	shut_down(arg);
+	if (px->signals++ == 0) {
+		shut_down(px, true);
+		return;
+	}
+	log_warn("proxy", "a second signal: connections that are left are cut");
+	loop_stop(px->loop);
 }
 
-static bool ready_now(void *arg)
+static const char *missing(void *arg)
 {
-	return ((struct proxy *)arg)->is_ready;
+	const struct proxy *px = arg;
+
+	return px->identity ? proxy_identity_problem(px->identity) : "starting";
 }
 
 /* ---- start ---- */
@@ -261,7 +297,7 @@ static void say_hello(const struct proxy_config *c)
 
 static int start(struct proxy *px, struct err *e)
 {
-	struct admin_hooks hooks = {ready_now, shut_down, px};
+	struct admin_hooks hooks = {missing, asked_to_shut_down, px};
 
 	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
@@ -272,6 +308,7 @@ static int start(struct proxy *px, struct err *e)
 	for (unsigned i = 0; i < px->nworkers; i++)
 		px->workers[i].proxy = px;
 	timer_init(&px->grace, px->loop, grace_over);
+	timer_init(&px->application, px->loop, look_for_application);
 	metrics_extra(px->metrics, proxy_process_metrics, NULL);
 	if (loop_on_signal(px->loop, SIGTERM, on_signal, px, e) < 0 ||
 		loop_on_signal(px->loop, SIGINT, on_signal, px, e) < 0)
@@ -292,9 +329,14 @@ static int start(struct proxy *px, struct err *e)
 	if (!px->destination || !px->policy)
 		return -1;
 	px->disco = disco_new(px->loop, &px->cfg, px->destination, px->policy);
+	if (!px->disco)
+		return -1;
+	metrics_extra(px->metrics, disco_metrics, px->disco);
+	if (proxy_admin_guard(px->admin, px->disco, e) < 0)
+		return -1;
 	px->identity = proxy_identity_start(px->loop, px->dns, &px->cfg, &px->creds,
 		px->metrics, identity_ready, px, e);
-	return px->identity && px->disco ? 0 : -1;
+	return px->identity ? start_workers(px, e) : -1;
 }
 
 int proxy_run(void)
@@ -322,5 +364,5 @@ int proxy_run(void)
 		return 1;
 	}
 	/* what is left ends with the process: workers may be in the middle of a turn */
-	return px.status;
+	return 0;
 }

@@ -70,6 +70,9 @@ extern const struct filter edit_filter;
 /* The lowest: what failed before anything of it left is begun again, elsewhere. */
 extern const struct filter again_filter;
 
+/* The filters of the backend that was chosen, on the request. */
+enum flow px_edit_backend(struct px *p);
+
 /* Answers `status` (as gRPC: `grpc`) with `text` as l5d-proxy-error. */
 enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text);
 
@@ -77,6 +80,9 @@ enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *
  * told (`informs`), says why in the answer. */
 void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head *rsp,
 	struct arena *a, const struct err *why);
+
+/* What `e` becomes: counted, logged and answered (spec proxy.md §11). */
+enum flow px_fail(struct px *p, const struct err *e);
 
 /* Counts a failure in {in,out}bound_http_errors_total. */
 void px_count_error(struct px *p, const char *error);

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "http/grpc.h"
-#include "proxy/px.h"
+#include "proxy/endpoint.h"
 
 /* What each kind of failure becomes.  `label` is the `error` of *_http_errors_total. */
 static const struct rescue {
@@ -16,7 +16,7 @@ static const struct rescue {
 	[ERR_SYNTAX] = {502, GRPC_UNAVAILABLE, "i/o"},
 	[ERR_LIMIT] = {502, GRPC_UNAVAILABLE, "unexpected"},
 	[ERR_DENIED] = {502, GRPC_UNAVAILABLE, "identity required"},
-	[ERR_MISSING] = {504, GRPC_UNAVAILABLE, "failfast"},
+	[ERR_MISSING] = {504, GRPC_DEADLINE_EXCEEDED, "failfast"},
 	[ERR_CLOSED] = {502, GRPC_UNAVAILABLE, "i/o"},
 	[ERR_TIMEOUT] = {504, GRPC_DEADLINE_EXCEEDED, "failfast"},
 	[ERR_BUSY] = {503, GRPC_UNAVAILABLE, "loadshed"},
@@ -78,21 +78,28 @@ static struct slice field_text(struct arena *a, const char *text)
 	return (struct slice){out, n};
 }
 
-static void grpc_answer(struct px *p, int grpc, const char *text)
+static void add_grpc_status(struct px *p, struct fields *to, int grpc, const char *text)
 {
-	struct exch *x = p->x;
-	char *num = arena_alloc(x->arena, 4);
+	struct arena *a = p->x->arena;
+	char *num = arena_alloc(a, 4);
 
-	exch_answer(x, 200);
 	if (!num)
 		return;
 	snprintf(num, 4, "%d", grpc);
+	fields_add(to, a, SLICE("grpc-status"), slice_of(num));
+	if (p->informs)
+		fields_add(to, a, SLICE("grpc-message"), grpc_text(a, text));
+	p->grpc_status = grpc;
+}
+
+static void grpc_answer(struct px *p, int grpc, const char *text)
+{
+	struct exch *x = p->x;
+
+	exch_answer(x, 200);
 	fields_add(&x->rsp.fields, x->arena, SLICE("content-type"),
 		SLICE("application/grpc"));
-	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-status"), slice_of(num));
-	fields_add(&x->rsp.fields, x->arena, SLICE("grpc-message"),
-		grpc_text(x->arena, text));
-	p->grpc_status = grpc;
+	add_grpc_status(p, &x->rsp.fields, grpc, text);
 }
 
 enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text)
@@ -127,26 +134,34 @@ static bool is_refused_unread(const struct px *p)
 	       !x->touched && x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED;
 }
 
+enum flow px_fail(struct px *p, const struct err *e)
+{
+	const struct rescue *r = &rescues[e->code];
+
+	px_count_error(p, r->label);
+	log_warn("proxy", "request failed",
+		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
+		LZ("authority", p->x->req.authority), LI("status", r->status), LE(e));
+	return px_answer(p, r->status, r->grpc, true, e->msg);
+}
+
 static enum flow rescue_error(struct exch *x, void *shared, void *state)
 {
-	const struct rescue *r = &rescues[x->err.code];
 	struct px *p = x->user;
 	struct err e = x->err;
 
 	(void)shared, (void)state;
 	if (x->reset_code >= 0 && x->req.version == HTTP_2 && !p->was_h1)
 		return FLOW_NEXT; /* an HTTP/2 peer's reset goes on as a reset */
-	px_count_error(p, r->label);
-	if (is_refused_unread(p)) {
-		log_warn("proxy", "request refused", LS("direction", "inbound"),
-			LZ("authority", x->req.authority), LE(&e));
-		x->reset_code = HTTP_REFUSED_STREAM;
-		return FLOW_NEXT;
-	}
-	log_warn("proxy", "request failed",
-		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
-		LZ("authority", x->req.authority), LI("status", r->status), LE(&e));
-	return px_answer(p, r->status, r->grpc, true, e.msg);
+	if (p->endpoint)
+		endpoint_name(p->endpoint, &e);
+	if (!is_refused_unread(p))
+		return px_fail(p, &e);
+	px_count_error(p, rescues[e.code].label);
+	log_warn("proxy", "request refused", LS("direction", "inbound"),
+		LZ("authority", x->req.authority), LE(&e));
+	x->reset_code = HTTP_REFUSED_STREAM;
+	return FLOW_NEXT;
 }
 
 static const char *refusal_label(const struct rsp_head *rsp, const struct err *why)
@@ -171,4 +186,31 @@ void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head
 	fields_add(&rsp->fields, a, SLICE("l5d-proxy-connection"), SLICE("close"));
 }
 
-const struct filter rescue_filter = {.name = "rescue", .on_error = rescue_error};
+/*
+ * A gRPC response that breaks off in the middle has its status in trailers: a client
+ * would make INTERNAL or UNKNOWN of a reset.  The peer's own reset goes on as one.
+ */
+static const struct fields *rescue_cut(struct exch *x, void *shared, void *state)
+{
+	struct px *p = x->user;
+	struct fields *trailers;
+	struct err e = x->err;
+
+	(void)shared, (void)state;
+	if (!p->is_grpc || x->reset_code >= 0 || !fields_is_grpc(&x->rsp.fields))
+		return NULL;
+	trailers = arena_alloc(x->arena, sizeof *trailers);
+	if (!trailers)
+		return NULL;
+	if (p->endpoint)
+		endpoint_name(p->endpoint, &e);
+	px_count_error(p, rescues[e.code].label);
+	log_warn("proxy", "response cut",
+		LS("direction", p->side == SIDE_IN ? "inbound" : "outbound"),
+		LZ("authority", x->req.authority), LE(&e));
+	add_grpc_status(p, trailers, rescues[e.code].grpc, e.msg);
+	return trailers;
+}
+
+const struct filter rescue_filter = {
+	.name = "rescue", .on_error = rescue_error, .on_cut = rescue_cut};

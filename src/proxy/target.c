@@ -62,28 +62,67 @@ static bool path_is(const struct text_match *m, struct slice path)
 
 /* ---- requests ---- */
 
+/* One of those with the name has the value. */
+static bool field_is(const struct field_match *m, const struct fields *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (slice_is(f->v[i].name, m->name) &&
+			text_is(&m->value, f->v[i].value))
+			return true;
+	return false;
+}
+
 static bool fields_are(const struct request_match *m, const struct req_head *req)
 {
-	for (size_t i = 0; i < m->nfields; i++) {
-		const struct field *f =
-			fields_find(&req->fields, slice_of(m->fields[i].name));
-
-		if (!f || !text_is(&m->fields[i].value, f->value))
+	for (size_t i = 0; i < m->nfields; i++)
+		if (!field_is(&m->fields[i], &req->fields))
 			return false;
-	}
 	return true;
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 32;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+#define QUERY_MAX 2048
+
+/* As forms write it: %XX, and + for a space.  What is too long matches nothing. */
+static struct slice form_text(struct slice s, char out[QUERY_MAX])
+{
+	size_t n = 0;
+
+	if (s.n >= QUERY_MAX)
+		return SLICE_NONE;
+	for (size_t i = 0; i < s.n; i++) {
+		bool coded = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 &&
+			     hex(s.p[i + 2]) >= 0;
+
+		if (coded)
+			out[n++] = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
+		else
+			out[n++] = s.p[i] == '+' ? ' ' : s.p[i];
+		i += coded ? 2 : 0;
+	}
+	return (struct slice){out, n};
 }
 
 static bool query_has(struct slice query, const struct field_match *m)
 {
+	char name_text[QUERY_MAX], value_text[QUERY_MAX];
 	struct slice part, name;
 
 	while (slice_cut(&query, '&', &part)) {
 		struct slice value = part;
 
 		slice_cut(&value, '=', &name);
-		if (slice_is(name, m->name) &&
-			text_is(&m->value, value.p ? value : SLICE("")))
+		name = form_text(name, name_text);
+		value = form_text(value, value_text);
+		if (value.p && name.p && slice_is(name, m->name) &&
+			text_is(&m->value, value))
 			return true;
 	}
 	return false;
@@ -167,6 +206,15 @@ static bool rule_match(const struct rule *r, const struct req_head *req, uint64_
 	return found;
 }
 
+/* Names of hosts have no case (RFC 9110 §4.2.3). */
+static bool ends_with(struct slice host, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return host.n > n &&
+	       slice_ieq((struct slice){host.p + host.n - n, n}, slice_of(suffix));
+}
+
 /* 0: no; else how special: any host, a suffix by its length, the exact name. */
 static uint32_t host_match(const struct policy_route *r, struct slice host)
 {
@@ -179,7 +227,7 @@ static uint32_t host_match(const struct policy_route *r, struct slice host)
 
 		if (m->kind == MATCH_EXACT && slice_ieq(host, slice_of(m->text)))
 			return UINT32_MAX;
-		if (m->kind != MATCH_SUFFIX || !text_is(m, host))
+		if (m->kind != MATCH_SUFFIX || !ends_with(host, m->text))
 			continue;
 		now = 2 + (uint32_t)strlen(m->text);
 		best = now > best ? now : best;
@@ -187,7 +235,7 @@ static uint32_t host_match(const struct policy_route *r, struct slice host)
 	return best;
 }
 
-static struct slice without_port(struct slice authority)
+struct slice authority_host(struct slice authority)
 {
 	size_t n = authority.n;
 
@@ -210,7 +258,7 @@ const struct rule *routes_match(const struct policy_route *v, size_t n,
 		*route = v; /* by far the most usual */
 		return v->rules;
 	}
-	host = without_port(req->authority);
+	host = authority_host(req->authority);
 	for (size_t i = 0; i < n; i++) {
 		now_host = host_match(&v[i], host);
 		if (!now_host || now_host < best_host)
@@ -225,6 +273,20 @@ const struct rule *routes_match(const struct policy_route *v, size_t n,
 			best_rank = now_rank;
 			*route = &v[i];
 		}
+	}
+	return best;
+}
+
+const char *rule_prefix(const struct rule *r, struct slice path)
+{
+	const char *best = NULL;
+
+	for (size_t i = 0; i < r->nmatches; i++) {
+		const struct text_match *m = &r->matches[i].path;
+
+		if (m->kind == MATCH_PREFIX && path_is(m, path) &&
+			(!best || strlen(m->text) > strlen(best)))
+			best = m->text;
 	}
 	return best;
 }

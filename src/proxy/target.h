@@ -191,6 +191,10 @@ struct req_head;
 /* The best route and rule (Gateway API precedence), or NULL. */
 const struct rule *routes_match(const struct policy_route *v, size_t n,
 	const struct req_head *req, const struct policy_route **route);
+/* The longest prefix among the rule's matches that fits the path, or NULL. */
+const char *rule_prefix(const struct rule *r, struct slice path);
+/* "host:80" without ":80". */
+struct slice authority_host(struct slice authority);
 /* The first authorization that admits this client, or NULL. `identity` "" : none. */
 const struct authz *authz_match(const struct authz *v, size_t n,
 	const struct ip *client, bool tls, const char *identity);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls/creds.h"
 
+#include "base/clock.h"
 #include "base/obj.h"
 #include "tls/credsint.h"
 #include "tls/init.h"
@@ -98,6 +99,26 @@ int creds_check(const struct creds *c, const char *name, struct err *e)
 	if (!c->key)
 		return err_set(e, ERR_MISSING, "no certificate yet");
 	return x509_verify(&c->chain, &c->anchors, name, 0, e);
+}
+
+int creds_usable(const struct creds *c, struct err *e)
+{
+	uint64_t now = tls_clock();
+	char when[CLOCK_TEXT];
+
+	if (!c || !c->key)
+		return err_set(e, ERR_BUSY, "we have no certificate yet");
+	if (now >= creds_not_after(c)) {
+		clock_rfc3339(creds_not_after(c), false, when);
+		return err_set(e, ERR_DENIED, "our certificate expired at %s", when);
+	}
+	if (now < creds_not_before(c)) {
+		clock_rfc3339(creds_not_before(c), false, when);
+		return err_set(e, ERR_DENIED,
+			"our certificate is not yet valid until %s: the clock is wrong",
+			when);
+	}
+	return 0;
 }
 
 uint64_t creds_not_before(const struct creds *c)

@@ -33,6 +33,10 @@ struct creds *creds_anonymous(struct creds *c, struct err *e);
  */
 int creds_check(const struct creds *c, const char *name, struct err *e);
 
+/* It has a certificate, and the clock says that it is valid: else a peer would refuse
+ * it, and not say why.  ERR_BUSY when there is none yet. */
+int creds_usable(const struct creds *c, struct err *e);
+
 uint64_t creds_not_before(const struct creds *c); /* leaf, wall ns; 0 when anonymous */
 uint64_t creds_not_after(const struct creds *c);
 

@@ -40,4 +40,7 @@ struct creds *testca_anonymous(struct testca *ca);
 struct creds *testca_creds_mixed(
 	struct testca *ca, const char *dns, struct testca *anchors);
 
+/* The PEM of a private key for tests alone: "p384", "p521" or "rsa". */
+const char *testca_key(const char *kind);
+
 #endif

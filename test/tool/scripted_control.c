@@ -22,6 +22,17 @@
  *	                           expired, early (not yet valid), foreign (of no
  *	                           authority we know) or huge (a long chain)
  *	life SECONDS               of the certificates it signs (else as -life)
+ *	root NAME                  who signs from now on: another authority, in FILE.root.NAME
+ *	key KIND                   of the authority that is made: p256 (else), p384, rsa
+ *	intermediate KIND          between it and what it signs: p256, p384, rsa
+ *	inbound PORT TEXT          the whole answer, a message as text (lib/textproto.h)
+ *	outbound ADDR TEXT         the same, and
+ *	profile ADDR TEXT
+ *	update NAME TEXT           …of Get, at first and after each change
+ *	stale NAME                 who watches these endpoints hears of no change
+ *	bad KIND HOW               KIND is endpoints, profile, outbound, inbound, identity;
+ *	                           HOW is garbage, huge, silent, reset (after the answer),
+ *	                           or a gRPC status
  *
  * FILE holds the authority's certificate and key; it is made when it is not there.
  *
@@ -43,9 +54,12 @@
 #include "base/clock.h"
 #include "base/opt.h"
 #include "http/grpc.h"
+#include "testca.h"
+#include "textproto.h"
 #include "tls/cert.h"
 
 #define LINES_MAX 512
+#define TEXT_MAX  65536
 
 enum word {
 	W_SERVICE,
@@ -58,17 +72,28 @@ enum word {
 	W_NONE,
 	W_END,
 	W_LIFE,
-	W_SNI
+	W_SNI,
+	W_ROOT,
+	W_KEY,
+	W_INTERMEDIATE,
+	W_INBOUND,
+	W_OUTBOUND,
+	W_PROFILE,
+	W_UPDATE,
+	W_STALE,
+	W_BAD
 };
 
 struct line {
 	enum word word;
 	char a[256], b[256], c[256], d[256];
+	char *rest; /* behind `a` */
 };
 
 struct watcher { /* one open stream */
 	struct list node;
 	struct grpc_request *req;
+	const char *kind;
 	void (*answer)(struct watcher *w);
 	char what[300];
 	struct addr addr;
@@ -82,8 +107,9 @@ static struct {
 	struct line lines[LINES_MAX], old[LINES_MAX]; /* and before the last SIGHUP */
 	size_t n, nold;
 	struct list watchers;
-	struct key *ca_key;
+	struct key *ca_key; /* of whoever signs: the root, or the intermediate */
 	struct cert *ca;
+	struct buf between; /* the intermediate's certificate, when there is one */
 } t;
 
 static void die(const char *what)
@@ -97,9 +123,13 @@ static void die(const char *what)
 static void read_script(void)
 {
 	static const char *const words[] = {"service", "endpoint", "opaque", "allow",
-		"port", "permit", "certificate", "none", "end", "life", "sni"};
-	char text[1024], word[32];
+		"port", "permit", "certificate", "none", "end", "life", "sni", "root",
+		"key", "intermediate", "inbound", "outbound", "profile", "update",
+		"stale", "bad"};
+	static char text[TEXT_MAX];
 	FILE *f = fopen(t.script, "r");
+	char word[32];
+	int at;
 
 	if (!f)
 		die("the script cannot be read");
@@ -110,9 +140,10 @@ static void read_script(void)
 		struct line *l = &t.lines[t.n];
 
 		*l = (struct line){.a = ""};
-		if (sscanf(text, "%31s %255s %255s %255s %255s", word, l->a, l->b, l->c,
-			    l->d) < 2)
+		if (sscanf(text, "%31s %255s%n %255s %255s %255s", word, l->a, &at,
+			    l->b, l->c, l->d) < 2)
 			continue;
+		l->rest = strdup(text + at);
 		for (size_t i = 0; i < countof(words); i++)
 			if (strcmp(word, words[i]) == 0) {
 				l->word = (enum word)i;
@@ -147,6 +178,46 @@ static void push(struct watcher *w, const void *m)
 	buf_fini(&b);
 }
 
+/* The answer that the script has in full; false: it has none. */
+static bool push_text(
+	struct watcher *w, enum word word, const ProtobufCMessageDescriptor *type)
+{
+	const struct line *l = find(word, w->what);
+	struct buf b = BUF_INIT;
+	struct err e;
+
+	if (!l)
+		return false;
+	if (textproto_write(type, l->rest, &b, &e) < 0)
+		die(e.msg);
+	grpc_send(w->req, buf_slice(&b));
+	buf_fini(&b);
+	return true;
+}
+
+static void send_huge(struct watcher *w)
+{
+	static char zeros[GRPC_MESSAGE_MAX + 4096];
+
+	grpc_send(w->req, (struct slice){zeros, sizeof zeros});
+}
+
+/* What the script does wrong with calls of this kind; true: that is all. */
+static bool misbehave(struct watcher *w, const char *kind)
+{
+	const struct line *l = find(W_BAD, kind);
+
+	if (!l || strcmp(l->b, "reset") == 0)
+		return false;
+	if (strcmp(l->b, "garbage") == 0)
+		grpc_send(w->req, SLICE("\xff\xff\xff no message"));
+	else if (strcmp(l->b, "huge") == 0)
+		send_huge(w);
+	else if (strcmp(l->b, "silent") != 0)
+		grpc_end(w->req, (int)strtol(l->b, NULL, 10), "the script says so");
+	return true;
+}
+
 /* ---- watchers ---- */
 
 static void watcher_gone(struct grpc_request *r)
@@ -157,15 +228,27 @@ static void watcher_gone(struct grpc_request *r)
 	free(w);
 }
 
-static void watch(
-	struct grpc_request *r, const char *what, void (*answer)(struct watcher *w))
+static void answer(struct watcher *w)
+{
+	const struct line *l = find(W_BAD, w->kind);
+
+	if (misbehave(w, w->kind))
+		return;
+	w->answer(w);
+	if (l && strcmp(l->b, "reset") == 0)
+		grpc_end(w->req, GRPC_UNAVAILABLE, "the script says so");
+}
+
+static void watch(struct grpc_request *r, const char *kind, const char *what,
+	void (*answers)(struct watcher *w))
 {
 	struct watcher *w = calloc(1, sizeof *w);
 
 	if (!w)
 		die("no memory");
 	w->req = r;
-	w->answer = answer;
+	w->kind = kind;
+	w->answer = answers;
 	w->first = true;
 	snprintf(w->what, sizeof w->what, "%s", what);
 	list_push(&t.watchers, &w->node);
@@ -175,6 +258,7 @@ static void watch(
 }
 
 static void issue_all(void);
+static void make_ca(void);
 
 static void on_hup(void *arg, int signo)
 {
@@ -182,8 +266,9 @@ static void on_hup(void *arg, int signo)
 
 	(void)arg, (void)signo;
 	read_script();
+	make_ca();
 	issue_all();
-	list_each(w, &t.watchers, node) w->answer(w);
+	list_each(w, &t.watchers, node) if (!find(W_STALE, w->what)) answer(w);
 }
 
 /* ---- destinations ---- */
@@ -320,6 +405,8 @@ static void answer_get(struct watcher *w)
 	const struct line *none = find(W_NONE, w->what), *end = find(W_END, w->what);
 	struct arena a;
 
+	if (push_text(w, W_UPDATE, &destination__update__descriptor))
+		return;
 	if (end) {
 		grpc_end(w->req, (int)strtol(end->b, NULL, 10), "the script says so");
 		return;
@@ -344,7 +431,7 @@ static void get(struct grpc_request *r, struct slice message)
 	m = API_READ(Destination__GetDestination, destination__get_destination, message,
 		&a, NULL);
 	if (m)
-		watch(r, m->path, answer_get);
+		watch(r, "endpoints", m->path, answer_get);
 	arena_fini(&a);
 }
 
@@ -353,6 +440,8 @@ static void answer_profile(struct watcher *w)
 	Destination__DestinationProfile p = DESTINATION__DESTINATION_PROFILE__INIT;
 	const struct line *l = find(W_SERVICE, w->what);
 
+	if (push_text(w, W_PROFILE, &destination__destination_profile__descriptor))
+		return;
 	p.opaque_protocol = find(W_OPAQUE, w->what) != NULL;
 	if (l)
 		p.fully_qualified_name = (char *)l->b;
@@ -368,7 +457,7 @@ static void get_profile(struct grpc_request *r, struct slice message)
 	m = API_READ(Destination__GetDestination, destination__get_destination, message,
 		&a, NULL);
 	if (m)
-		watch(r, m->path, answer_profile);
+		watch(r, "profile", m->path, answer_profile);
 	arena_fini(&a);
 }
 
@@ -513,6 +602,8 @@ static void answer_outbound(struct watcher *w)
 	Outbound__ProxyProtocol__Detect *d;
 	struct arena a;
 
+	if (push_text(w, W_OUTBOUND, &outbound__outbound_policy__descriptor))
+		return;
 	if (find(W_SNI, w->what)) {
 		answer_sni(w);
 		return;
@@ -557,7 +648,7 @@ static void outbound(struct grpc_request *r, struct slice message)
 		addr_text(&addr, text);
 	if (m && m->target_case == OUTBOUND__TRAFFIC_SPEC__TARGET_AUTHORITY)
 		snprintf(text, sizeof text, "%s", m->authority);
-	watch(r, text, answer_outbound);
+	watch(r, "outbound", text, answer_outbound);
 	arena_fini(&a);
 }
 
@@ -676,6 +767,8 @@ static void answer_inbound(struct watcher *w)
 	const struct line *port = find(W_PORT, w->what);
 	struct arena a;
 
+	if (push_text(w, W_INBOUND, &inbound__server__descriptor))
+		return;
 	arena_init(&a, 1 << 20);
 	s.protocol = API_NEW(Inbound__ProxyProtocol, inbound__proxy_protocol, &a);
 	speak(s.protocol, port ? port->b : "detect", &a);
@@ -696,16 +789,17 @@ static void inbound(struct grpc_request *r, struct slice message)
 	m = API_READ(Inbound__PortSpec, inbound__port_spec, message, &a, NULL);
 	if (m)
 		snprintf(port, sizeof port, "%u", m->port & 0xffff);
-	watch(r, port, answer_inbound);
+	watch(r, "inbound", port, answer_inbound);
 	arena_fini(&a);
 }
 
 /* ---- identity ---- */
 
-static bool load_ca(void)
+/* An authority in `path`, NULL when it is not there. */
+static bool load_ca(const char *path)
 {
 	char text[16384];
-	FILE *f = fopen(t.ca_file, "r");
+	FILE *f = fopen(path, "r");
 	struct slice pem;
 	struct err e;
 
@@ -713,36 +807,99 @@ static bool load_ca(void)
 		return false;
 	pem = (struct slice){text, fread(text, 1, sizeof text, f)};
 	fclose(f);
+	cert_free(t.ca);
+	key_free(t.ca_key);
 	t.ca = cert_read(pem, &e);
 	t.ca_key = key_read(pem, &e);
 	return t.ca && t.ca_key;
 }
 
-static void make_ca(void)
+static struct key *key_of(enum word word)
+{
+	const struct line *l = first(word);
+	struct err e;
+	struct key *k = !l || strcmp(l->a, "p256") == 0
+				? key_generate(&e)
+				: key_read(slice_of(testca_key(l->a)), &e);
+
+	if (!k)
+		die(e.msg);
+	return k;
+}
+
+/* Appends a certificate as PEM. */
+static void add_pem(struct buf *pem, struct buf *der)
+{
+	pem_wrap("CERTIFICATE", buf_slice(der), pem);
+	buf_fini(der);
+}
+
+static void write_pem(const char *path, struct buf *pem, const struct key *key)
+{
+	struct err e;
+	FILE *f = fopen(path, "w");
+
+	if (!f || key_write_pem(key, pem, &e) < 0)
+		die("a certificate's file cannot be written");
+	fwrite(buf_slice(pem).p, 1, buf_len(pem), f);
+	fclose(f);
+	buf_fini(pem);
+}
+
+static struct cert_spec ca_spec(const char *name)
 {
 	uint64_t now = clock_wall();
-	struct cert_spec spec = {.common_name = "identity.test",
+
+	return (struct cert_spec){.common_name = name,
 		.not_before = now - 60 * NS_PER_S,
 		.not_after = now + 86400 * NS_PER_S,
 		.is_ca = true};
-	struct buf der = BUF_INIT, pem = BUF_INIT;
-	struct err e;
-	FILE *f;
+}
 
-	if (load_ca())
+/* Between the root and what is signed: its key replaces the root's. */
+static void make_intermediate(void)
+{
+	struct cert_spec spec = ca_spec("between.test");
+	struct buf der = BUF_INIT;
+	struct key *key;
+	struct err e;
+
+	buf_clear(&t.between);
+	if (!first(W_INTERMEDIATE))
 		return;
-	t.ca_key = key_generate(&e);
-	if (!t.ca_key || cert_issue(t.ca_key, &spec, NULL, NULL, &der, &e) < 0)
+	key = key_of(W_INTERMEDIATE);
+	if (cert_issue(key, &spec, t.ca, t.ca_key, &der, &e) < 0)
 		die(e.msg);
+	cert_free(t.ca);
+	key_free(t.ca_key);
+	t.ca_key = key;
 	t.ca = cert_read(buf_slice(&der), &e);
-	pem_wrap("CERTIFICATE", buf_slice(&der), &pem);
-	f = fopen(t.ca_file, "w");
-	if (!t.ca || !f || key_write_pem(t.ca_key, &pem, &e) < 0)
-		die("the authority's file cannot be written");
-	fwrite(buf_slice(&pem).p, 1, buf_len(&pem), f);
-	fclose(f);
+	buf_adds(&t.between, buf_slice(&der));
 	buf_fini(&der);
-	buf_fini(&pem);
+}
+
+static void make_ca(void)
+{
+	const struct line *root = first(W_ROOT);
+	struct cert_spec spec = ca_spec(root ? root->a : "identity.test");
+	struct buf der = BUF_INIT, pem = BUF_INIT;
+	struct key *key;
+	char path[512];
+	struct err e;
+
+	snprintf(path, sizeof path, "%s%s%s", t.ca_file, root ? ".root." : "",
+		root ? root->a : "");
+	if (!load_ca(path)) {
+		key = key_of(W_KEY);
+		if (cert_issue(key, &spec, NULL, NULL, &der, &e) < 0)
+			die(e.msg);
+		add_pem(&pem, &der);
+		write_pem(path, &pem, key);
+		key_free(key);
+		if (!load_ca(path))
+			die("the authority's file cannot be read");
+	}
+	make_intermediate();
 }
 
 /* For clients and servers that the script's user plays himself. */
@@ -763,21 +920,17 @@ static void issue(const char *id, const char *how)
 	struct err e = {.code = ERR_NONE};
 	struct key *key = key_generate(&e);
 	char path[512];
-	FILE *f;
 
 	snprintf(path, sizeof path, "%s.%s", t.ca_file, id);
 	if (!key || cert_issue(key, &spec, foreign ? NULL : t.ca,
 			    foreign ? NULL : t.ca_key, &der, &e) < 0)
 		die(e.msg);
-	for (int i = strcmp(how, "huge") == 0 ? 300 : 1; i > 0; i--)
+	for (int i = strcmp(how, "huge") == 0 ? 300 : 1; i > 1; i--)
 		pem_wrap("CERTIFICATE", buf_slice(&der), &pem);
-	f = fopen(path, "w");
-	if (!f || key_write_pem(key, &pem, &e) < 0)
-		die("a certificate's file cannot be written");
-	fwrite(buf_slice(&pem).p, 1, buf_len(&pem), f);
-	fclose(f);
-	buf_fini(&der);
-	buf_fini(&pem);
+	add_pem(&pem, &der);
+	if (buf_len(&t.between))
+		pem_wrap("CERTIFICATE", buf_slice(&t.between), &pem);
+	write_pem(path, &pem, key);
 	key_free(key);
 }
 
@@ -799,11 +952,22 @@ static void certify(struct grpc_request *r, struct slice message)
 		.server = true,
 		.client = true};
 	struct buf der = BUF_INIT, b = BUF_INIT;
+	ProtobufCBinaryData between = {
+		buf_len(&t.between), (uint8_t *)buf_slice(&t.between).p};
+	const struct line *ill = find(W_BAD, "identity");
 	Identity__CertifyRequest *m;
 	const char *names[2] = {NULL, NULL};
 	struct arena a;
 	struct err e;
 
+	if (ill) {
+		if (strcmp(ill->b, "garbage") == 0)
+			grpc_send(r, SLICE("\xff\xff\xff no message"));
+		else if (strcmp(ill->b, "silent") != 0)
+			grpc_end(
+				r, (int)strtol(ill->b, NULL, 10), "the script says so");
+		return;
+	}
 	arena_init(&a, 1 << 20);
 	m = API_READ(
 		Identity__CertifyRequest, identity__certify_request, message, &a, &e);
@@ -817,6 +981,8 @@ static void certify(struct grpc_request *r, struct slice message)
 	} else {
 		answer.leaf_certificate = (ProtobufCBinaryData){
 			buf_len(&der), (uint8_t *)buf_slice(&der).p};
+		answer.n_intermediate_certificates = buf_len(&t.between) ? 1 : 0;
+		answer.intermediate_certificates = &between;
 		answer.valid_until = API_NEW(Common__Timestamp, common__timestamp, &a);
 		answer.valid_until->seconds = (int64_t)(until / NS_PER_S);
 		if (api_write(&answer, &b) == 0)

@@ -19,6 +19,11 @@ DEFAULTS = {
     "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
 
 
+def flat(line):
+    """A line and those below it as one."""
+    return " ".join([line.text] + [flat(l) for l in line.below])
+
+
 class Scene:
     def __init__(self, file, folder):
         self.file, self.dir = file, folder
@@ -68,6 +73,7 @@ class Scene:
         net.wire(with_peer)
         open(self.dir + "/token", "w").write("token")
         os.chmod(self.dir, 0o755)
+        os.chown(self.dir, UID, UID)
 
     def step(self, line):
         words = line.words()
@@ -132,7 +138,7 @@ class Scene:
             return
         if line.below or not os.path.exists(self.script(where)):
             with open(self.script(where) + "+", "w") as f:
-                f.writelines(l.text + "\n" for l in line.below)
+                f.writelines(flat(l) + "\n" for l in line.below)
             os.rename(self.script(where) + "+", self.script(where))
         if name in self.procs and self.procs[name].poll() is None:
             self.procs[name].send_signal(signal.SIGHUP)
@@ -149,14 +155,24 @@ class Scene:
         if name in self.logs:
             open(self.logs[name], "w").close()
         self.program(name, where, [CONTROL, "-listen", "127.0.0.1:8086", "-ca", self.dir + "/ca.pem",
-                                   self.script(where)])
+                                   self.script(where)], uid=UID)  # not of the application, for a proxy that ends
         if not self.wait_log(name, "listening"):
             raise Failed("the control plane does not start: " + open(self.logs[name]).read())
 
-    def anchors(self):
-        pem = open(self.dir + "/ca.pem").read()
+    def anchors(self, root=""):
+        pem = open(self.dir + "/ca.pem" + root).read()
         end = "-----END CERTIFICATE-----\n"
         return pem[pem.index("-----BEGIN CERT"):pem.index(end)] + end
+
+    def do_anchors(self, line, words):
+        """anchors ROOT…: the file $DIR/anchors has the certificates of these roots ("first": the one without a
+        name); "anchors broken": none that can be read"""
+        out = ""
+        for name in words:
+            out += "no certificate" if name == "broken" else self.anchors("" if name == "first" else ".root." + name)
+        with open(self.dir + "/anchors+", "w") as f:
+            f.write(out)
+        os.rename(self.dir + "/anchors+", self.dir + "/anchors")
 
     def environment(self, where, lines):
         ident = "%s/id.%s" % (self.dir, where)
@@ -167,7 +183,7 @@ class Scene:
                    IDENTITY_LOCAL_NAME="client.test" if where == "pod" else "web.test")
         for l in lines:
             key, _, value = l.text.partition("=")
-            env[key] = value
+            env[key] = value.replace("$DIR", self.dir)
             if key.startswith("!"):
                 env.pop(key[1:], None)
         out = {"LINKERD2_PROXY_" + k: v for k, v in env.items() if not k.startswith("!")}
@@ -176,8 +192,9 @@ class Scene:
         return out
 
     def do_proxy(self, line, words):
-        """The proxy of a pod, ready; "files N": with so many descriptors; "exits N": it must not start."""
-        files = int(take(words, "files", 0))
+        """The proxy of a pod, ready; "proxy exits N": it must not start; "proxy unready": it only listens;
+        "files N": with so many descriptors."""
+        files, unready = int(take(words, "files", 0)), text.flag(words, "unready")
         where = "peer" if text.flag(words, "peer") else "pod"
         if self.control_name(where) not in self.procs:
             self.start_control(where)
@@ -186,7 +203,7 @@ class Scene:
         p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID, files)
         if words and words[0] == "exits":
             self.must_exit("proxy " + where, int(words[1]), LIMIT)
-        elif not self.wait_log("proxy " + where, "Ready"):
+        elif not self.wait_log("proxy " + where, "Listening" if unready else "Ready"):
             raise Failed("the proxy does not start (%s)" % p.poll())
 
     def redirect(self, where):
@@ -279,6 +296,12 @@ class Scene:
         for p in self.peers:
             if p.name in words:
                 self.join(p, 10)
+
+    def do_unlisten(self, line, words):
+        """unlisten NAME…: these servers take no more, as an application that ends"""
+        for p in self.peers:
+            if p.name in words:
+                p.stop()
 
     def do_await(self, line, words):
         self.flags.wait(words[0], seconds(take(words, "within", "%ds" % LIMIT)))
