@@ -29,6 +29,7 @@ struct http_client_user {
 	void (*on_closing)(void *arg, struct http_client *c);
 	/* Over; the client frees itself after. */
 	void (*on_gone)(void *arg, struct http_client *c, const struct err *e);
+	void (*on_fault)(void *arg, const char *what); /* as http_server_user's */
 };
 
 struct http_client_config {
@@ -38,6 +39,7 @@ struct http_client_config {
 	uint64_t keepalive_every,
 		keepalive_timeout; /* h2 PING while streams are open */
 	bool keepalive_idle;       /* also while idle */
+	uint64_t stall;            /* as http_server_config's */
 };
 
 /* Takes `c`, open or still connecting (exchanges begun before wait in it). */
@@ -48,6 +50,11 @@ struct http_client *http_client_new(struct conn *c, enum http_kind kind,
 /* True when http_client_begin() may be called. */
 bool http_client_has_room(const struct http_client *c);
 size_t http_client_open(const struct http_client *c); /* exchanges in progress */
+/* How many at once the peer takes, as it has said; 1 for HTTP/1, and until it speaks.
+ */
+size_t http_client_limit(const struct http_client *c);
+/* Whether it takes extended CONNECT (RFC 8441): -1 until it has spoken. */
+int http_client_takes_connect(const struct http_client *c);
 
 /*
  * Carries `x` out: to be called from a service's begin().  From then on the client is
