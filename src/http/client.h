@@ -22,6 +22,10 @@ struct http_client_user {
 	/* May be NULL.  It can take one more (h1: idle again; h2: below the peer's
 	 * limit). */
 	void (*on_room)(void *arg, struct http_client *c);
+	/* May be NULL.  HTTP/2: the server said what it takes; its limit may be
+	 * another.
+	 */
+	void (*on_settings)(void *arg, struct http_client *c);
 	/* The last exchange ended and none is open. */
 	void (*on_idle)(void *arg, struct http_client *c);
 	/* It will take no more (GOAWAY, Connection: close, error); exchanges may still

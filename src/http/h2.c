@@ -187,30 +187,37 @@ int h2_recv(struct h2 *h, const uint8_t *p, size_t n)
 	return h->broken.code == ERR_NONE ? 0 : -1;
 }
 
-/* The last word, before it is ended for `fault`. */
-static void say_calm(struct h2 *h)
+/* True when there is a last word to say, before the connection is ended for `fault`. */
+static bool says_calm(struct h2 *h)
 {
 	if (h->fault == H2_FAULT_NONE || h->fault == H2_PROTOCOL || h->calmed)
-		return;
+		return false;
 	h->calmed = true;
 	nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+	return true;
 }
 
-void h2_send(struct h2 *h)
+static void write_frames(struct h2 *h)
 {
 	const uint8_t *p;
 	ssize_t n;
 
-	if (h->sending || !h->conn)
-		return;
-	h->sending = true;
-	say_calm(h);
 	while (h->conn && conn_backlog(h->conn) <= CONN_HIGH) {
 		n = nghttp2_session_mem_send(h->ng, &p);
 		if (n <= 0)
 			break;
 		conn_write(h->conn, p, (size_t)n);
 	}
+}
+
+void h2_send(struct h2 *h)
+{
+	if (h->sending || !h->conn)
+		return;
+	h->sending = true;
+	do
+		write_frames(h);
+	while (says_calm(h));
 	h->sending = false;
 }
 

@@ -44,6 +44,7 @@ struct h2_kind {
 	void (*ended)(struct h2_stream *st); /* END_STREAM came */
 	void (*sent)(struct h2_stream *st, const nghttp2_frame *frame);
 	void (*closed)(struct h2_stream *st, uint32_t code);
+	void (*settings)(void *owner); /* may be NULL, as the next */
 	void (*goaway)(void *owner);
 	void (*data)(struct exch *x, const uint8_t *p, size_t n);
 	void (*fault)(void *owner, const char *what);

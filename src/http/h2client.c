@@ -11,6 +11,7 @@ struct h2client {
 	size_t taken; /* exchanges begun here and not ended */
 	bool closing; /* no more exchanges */
 	bool told_closing, was_full;
+	bool news;   /* the server's SETTINGS came; told at the turn's end */
 	bool told;   /* http_client_end() was called: no callbacks are wanted */
 	bool unsent; /* the conn ended before a byte had left */
 };
@@ -255,16 +256,21 @@ static void on_frame_sent(struct h2_stream *st, const nghttp2_frame *frame)
 
 static void room_again(struct h2client *c)
 {
+	const struct http_client_user *user = c->base.user;
+
 	if (c->closing || !c->base.conn)
 		return;
-	if (!http_client_has_room(&c->base))
+	if (c->news && user->on_settings)
+		user->on_settings(c->base.arg, &c->base);
+	c->news = false;
+	if (!http_client_has_room(&c->base)) {
 		c->was_full = true;
-	else if (c->was_full && c->base.user->on_room) {
+	} else if (c->was_full && user->on_room) {
 		c->was_full = false;
-		c->base.user->on_room(c->base.arg, &c->base);
+		user->on_room(c->base.arg, &c->base);
 	}
-	if (c->taken == 0 && c->h2.open == 0 && c->base.user->on_idle)
-		c->base.user->on_idle(c->base.arg, &c->base);
+	if (c->taken == 0 && c->h2.open == 0 && user->on_idle)
+		user->on_idle(c->base.arg, &c->base);
 }
 
 static void on_closed(struct h2_stream *st, uint32_t code)
@@ -294,6 +300,11 @@ static void on_fault(void *owner, const char *what)
 		c->base.user->on_fault(c->base.arg, what);
 }
 
+static void on_settings(void *owner)
+{
+	cli(owner)->news = true;
+}
+
 static void on_goaway(void *owner)
 {
 	say_closing(cli(owner));
@@ -305,6 +316,7 @@ static const struct h2_kind kind = {.begin = response_begin,
 	.ended = deliver,
 	.sent = on_frame_sent,
 	.closed = on_closed,
+	.settings = on_settings,
 	.goaway = on_goaway,
 	.data = exch_rsp_data,
 	.fault = on_fault};

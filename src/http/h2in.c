@@ -152,12 +152,17 @@ static struct slice text(nghttp2_rcbuf *rc, struct arena *a)
 	return (struct slice){p, v.len};
 }
 
+/* Even to look at what a few bytes unpack to takes time: no honest head is so large. */
+static bool is_bomb(const struct h2_stream *st)
+{
+	return st->head_bytes / 4 > st->h2->head_max;
+}
+
 /* False when the block is larger than one may be, or all of them together. */
 static bool fits(struct h2_stream *st, size_t n)
 {
 	struct h2 *h = st->h2;
 
-	st->head_bytes += n;
 	if (st->head_bytes > h->head_max || h->heads + n > H2_HEADS_MAX)
 		return false;
 	st->heads += n;
@@ -174,24 +179,37 @@ static bool is_verdict(nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 	       nghttp2_rcbuf_get_buf(value).len < 16;
 }
 
+static bool take_field(struct h2_stream *st, const nghttp2_frame *frame,
+	nghttp2_rcbuf *name, nghttp2_rcbuf *value, size_t size)
+{
+	struct slice n, v;
+
+	if (!fits(st, size) && !is_verdict(name, value))
+		return false;
+	n = text(name, st->x->arena);
+	v = text(value, st->x->arena);
+	return n.p && v.p && st->h2->kind->field(st, frame, n, v) == 0;
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
 	nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *owner)
 {
-	struct h2 *h = owner;
 	struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
-	nghttp2_vec nv = nghttp2_rcbuf_get_buf(name), vv = nghttp2_rcbuf_get_buf(value);
-	struct slice n, v;
-	bool ok;
+	size_t size =
+		nghttp2_rcbuf_get_buf(name).len + nghttp2_rcbuf_get_buf(value).len + 32;
+	struct h2 *h = owner;
 
 	(void)flags;
-	if (!st || !st->x || st->over || !st->fields)
+	if (!st)
 		return 0;
-	if (st->bad && !is_verdict(name, value))
+	st->head_bytes += size;
+	if (is_bomb(st)) {
+		h2_end_for(h, H2_HEADS);
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
+	if (!st->x || st->over || !st->fields || (st->bad && !is_verdict(name, value)))
 		return 0;
-	ok = fits(st, nv.len + vv.len + 32) || is_verdict(name, value);
-	n = ok ? text(name, st->x->arena) : SLICE_NONE;
-	v = ok ? text(value, st->x->arena) : SLICE_NONE;
-	if (n.p && v.p && h->kind->field(st, frame, n, v) == 0)
+	if (take_field(st, frame, name, value, size))
 		return 0;
 	if (!st->bad)
 		h2_blame(h, H2_HEADS, 1);
@@ -199,17 +217,28 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
 	return 0;
 }
 
+static void on_conn_frame(struct h2 *h, const nghttp2_frame *frame)
+{
+	bool ack = frame->hd.flags & NGHTTP2_FLAG_ACK;
+
+	if (frame->hd.type == NGHTTP2_GOAWAY && h->kind->goaway)
+		h->kind->goaway(h->owner);
+	if (frame->hd.type == NGHTTP2_PING && ack)
+		h->pinged = false;
+	if (frame->hd.type != NGHTTP2_SETTINGS || ack)
+		return;
+	h->heard = true;
+	if (h->kind->settings)
+		h->kind->settings(h->owner);
+}
+
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
 {
 	struct h2 *h = owner;
 	struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
 
-	if (frame->hd.type == NGHTTP2_GOAWAY && h->kind->goaway)
-		h->kind->goaway(h->owner);
-	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
-		h->pinged = false;
-	if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
-		h->heard = true;
+	if (!frame->hd.stream_id)
+		on_conn_frame(h, frame);
 	if (!st || !st->x)
 		return 0;
 	if (frame->hd.type == NGHTTP2_RST_STREAM)

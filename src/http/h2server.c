@@ -13,6 +13,7 @@ struct h2server {
 	bool told;          /* http_server_end() was called: on_gone is not wanted */
 	struct timer drain; /* between the notice and the last GOAWAY */
 	struct timer idle;
+	struct list due; /* h2sx: response heads to be submitted at the turn's end */
 };
 
 #define H2SERVER_MAGIC 0x425e0001u
@@ -22,9 +23,9 @@ struct h2sx {                /* a stream and its exchange */
 	struct exch x;
 	struct arena arena;
 	struct h2server *server;
+	struct list due;
 	uint64_t born;
 	bool begun;       /* the request's head was given to the user */
-	bool head_due;    /* a response head is to be submitted */
 	bool head_out;    /* it was */
 	bool reset_after; /* the request is of no use once the response has left */
 };
@@ -48,6 +49,7 @@ static void sx_free(struct h2sx *sx)
 {
 	struct arena a = sx->arena; /* which holds `sx` */
 
+	list_remove(&sx->due);
 	h2_stream_fini(&sx->st);
 	arena_fini(&a);
 }
@@ -156,7 +158,7 @@ static void submit_head(struct h2sx *sx)
 	bool last = sx->st.out_ended && !buf_len(&sx->st.out) &&
 		    (!sx->st.out_trailers || !sx->st.out_trailers->n);
 
-	sx->head_due = false;
+	list_remove(&sx->due);
 	sx->head_out = true;
 	if (sx->st.closed)
 		return;
@@ -204,8 +206,7 @@ static void on_head(struct exch *x)
 
 	if (x->rsp.status == 101)
 		accept_websocket(x);
-	sx->head_due =
-		true; /* submitted at the turn's end: it may turn out to be all */
+	list_push(&sx->server->due, &sx->due); /* it may turn out to be all */
 	if (x->rsp.close)
 		http_server_drain(&sx->server->base);
 	h2_want_send(sx->st.h2);
@@ -216,7 +217,7 @@ static void on_data(struct exch *x, const uint8_t *p, size_t n)
 {
 	struct h2sx *sx = sx_of(x);
 
-	if (sx->head_due)
+	if (!sx->head_out)
 		submit_head(sx);
 	h2_body(&sx->st, p, n);
 }
@@ -226,7 +227,7 @@ static void on_end(struct exch *x, const struct fields *trailers)
 	struct h2sx *sx = sx_of(x);
 	struct err ok = {.code = ERR_NONE};
 
-	if (sx->head_due) {
+	if (!sx->head_out) {
 		sx->st.out_ended = true;
 		sx->st.out_trailers = trailers;
 		submit_head(sx);
@@ -262,7 +263,7 @@ static void on_over(struct exch *x)
 
 	sx->st.over = true;
 	if (sx->server && x->err.code != ERR_NONE && !sx->st.closed) {
-		sx->head_due = false;
+		list_remove(&sx->due);
 		nghttp2_submit_rst_stream(
 			sx->st.h2->ng, NGHTTP2_FLAG_NONE, sx->st.id, reset_code(x));
 		h2_want_send(sx->st.h2);
@@ -300,6 +301,7 @@ static struct h2sx *sx_new(struct h2server *s, int32_t id)
 	sx->st.x = &sx->x;
 	sx->st.credit = &sx->x.req_credit;
 	sx->server = s;
+	list_init(&sx->due);
 	sx->born = loop_now(s->h2.loop);
 	sx->x.arena = &sx->arena;
 	sx->x.loop = s->h2.loop;
@@ -386,7 +388,10 @@ static int on_field(struct h2_stream *st, const nghttp2_frame *frame, struct sli
 /* Gives what the exchange has credit for; then the end, when it has come. */
 static void deliver(struct h2_stream *st)
 {
-	if (((struct h2sx *)st)->begun && h2_deliver(st))
+	struct h2sx *sx = (struct h2sx *)st;
+	bool asks = slice_is(sx->x.req.method, "CONNECT") || sx->x.req.upgrade.n;
+
+	if (sx->begun && h2_deliver(st) && (!asks || sx->head_out))
 		exch_req_end(st->x, st->in_trailers);
 }
 
@@ -427,10 +432,13 @@ static void on_fields(struct h2_stream *st, const nghttp2_frame *frame)
 
 static void on_frame_sent(struct h2_stream *st, const nghttp2_frame *frame)
 {
+	struct h2sx *sx = (struct h2sx *)st;
+
 	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return;
-	h2_guard_served(&st->h2->guard);
-	if (((struct h2sx *)st)->reset_after)
+	if (sx->begun)
+		h2_guard_served(&st->h2->guard);
+	if (sx->reset_after)
 		nghttp2_submit_rst_stream(
 			st->h2->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
 }
@@ -485,10 +493,12 @@ static const struct h2_kind kind = {.is_server = true,
 
 static void submit_heads(struct h2server *s)
 {
-	struct h2_stream *st;
+	struct h2sx *sx;
 
-	list_each(st, &s->h2.streams, node) if (((struct h2sx *)st)->head_due)
-		submit_head((struct h2sx *)st);
+	while ((sx = list_first(&s->due, struct h2sx, due))) {
+		submit_head(sx);
+		deliver(&sx->st);
+	}
 }
 
 static bool is_finished(const struct h2server *s)
@@ -618,8 +628,10 @@ struct http_server *h2_server_new(
 		.ping_timeout = cfg->keepalive_timeout,
 		.stall = cfg->stall};
 
-	if (s)
+	if (s) {
 		later_init(&s->h2.later, on_later);
+		list_init(&s->due);
+	}
 	if (!s || h2_init(&s->h2, &kind, s, c, &h2, e) < 0) {
 		if (s)
 			later_clear(&s->h2.later);
