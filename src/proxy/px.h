@@ -36,6 +36,7 @@ struct px {
 	bool is_grpc;
 	bool was_h1;   /* travels as HTTP/2 between proxies (l5d-orig-proto) */
 	bool respells; /* the peer's proxy restores how names were spelt */
+	bool was_extended; /* an extended CONNECT, sent on as an HTTP/1 upgrade */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */
 	const char *error;   /* label `error` of response_total */

@@ -42,6 +42,7 @@ static struct http_server_config http_config(
 	return (struct http_server_config){.head_max = cfg->head_max,
 		.head_timeout = cfg->head_timeout,
 		.max_streams = side->h2_server.max_streams,
+		.stall = cfg->h2_stall,
 		.stream_window = side->h2_server.stream_window,
 		.conn_window = side->h2_server.conn_window,
 		.keepalive_every = side->h2_server.ping_every,
