@@ -222,9 +222,11 @@ static size_t app_in(struct conn *app, void *arg, const uint8_t *p, size_t n)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
-	(void)app, (void)p;
+	(void)app;
 	if (n == 0 || (c->at != IN_DETECT && c->at != IN_SNIFF))
 		return 0;
+	if (detect_server_http2(p, n))
+		return 0; /* says nothing of its client, who is to speak yet */
 	if (c->sniff)
 		sniff_end(c->sniff);
 	c->sniff = NULL;

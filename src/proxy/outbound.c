@@ -170,9 +170,11 @@ static size_t server_in(struct conn *server, void *arg, const uint8_t *p, size_t
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 
-	(void)server, (void)p;
+	(void)server;
 	if (n == 0 || c->at != OUT_DETECT)
 		return 0;
+	if (detect_server_http2(p, n))
+		return 0; /* says nothing of its client, who is to speak yet */
 	if (c->sniff)
 		sniff_end(c->sniff);
 	c->sniff = NULL;
