@@ -32,6 +32,8 @@ static void tick(struct timer *t)
 	outbound_sweep(w);
 	balancers_sweep(w, false);
 	meters_sweep(w);
+	if (w->index == 0) /* for all */
+		heap_give_back(&w->heap);
 	if (has_work(w))
 		worker_tick(w);
 }

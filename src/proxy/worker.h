@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "proxy/config.h"
 #include "proxy/disco.h"
+#include "proxy/heap.h"
 #include "proxy/metrics.h"
 
 struct pworker {
@@ -33,6 +34,7 @@ struct pworker {
 	struct list flows;     /* every transport, to be counted every second */
 	struct list conns;     /* struct client: every accepted connection */
 	struct timer tick; /* a second, while there is something to count or to evict */
+	struct heap_watch heap;
 	uint32_t
 		in_flight[2]; /* exchanges without a response head: inbound, outbound */
 	bool draining;        /* what still comes is served and then ended */
