@@ -4,6 +4,7 @@
 #   make demo       the mesh around a demo            make unit    unit tests only
 #   make bench      against other proxies             make fuzz    each fuzzer for a moment
 #   make install    DESTDIR= PREFIX=/usr/local        make lint    floors, format, analyzer
+#   make soak       what takes longer than a check; SOAK_SECONDS= for each part
 #   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
 #   CC=clang        another compiler                  V=1          show commands
 
@@ -58,7 +59,7 @@ ifneq ($(V),1)
 Q = @printf '  %-6s %s\n' $(1) $@;
 endif
 
-.PHONY: all check unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps
+.PHONY: all check soak unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps
 .SECONDARY:
 all: $B/mesh
 
@@ -146,6 +147,10 @@ unit: $(UNITS)
 
 check:
 	@scripts/check
+
+soak: all tools
+	@failed=0; for t in $(wildcard test/soak/*); do \
+		test -x $$t || continue; echo "# $$t"; $$t || failed=1; done; exit $$failed
 
 demo: $B/mesh $B/demo-app
 	@test -x deploy/local/demo || { echo "make demo: the demo is not part of this version yet; see README" >&2; exit 1; }

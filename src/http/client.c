@@ -29,6 +29,16 @@ size_t http_client_open(const struct http_client *c)
 	return c->ops->open(c);
 }
 
+size_t http_client_limit(const struct http_client *c)
+{
+	return c->ops->limit ? c->ops->limit(c) : 1;
+}
+
+int http_client_takes_connect(const struct http_client *c)
+{
+	return c->ops->takes_connect ? c->ops->takes_connect(c) : 0;
+}
+
 void http_client_begin(struct http_client *c, struct exch *x)
 {
 	c->ops->begin(c, x);

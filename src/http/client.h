@@ -22,6 +22,10 @@ struct http_client_user {
 	/* May be NULL.  It can take one more (h1: idle again; h2: below the peer's
 	 * limit). */
 	void (*on_room)(void *arg, struct http_client *c);
+	/* May be NULL.  HTTP/2: the server said what it takes; its limit may be
+	 * another.
+	 */
+	void (*on_settings)(void *arg, struct http_client *c);
 	/* The last exchange ended and none is open. */
 	void (*on_idle)(void *arg, struct http_client *c);
 	/* It will take no more (GOAWAY, Connection: close, error); exchanges may still
@@ -29,6 +33,7 @@ struct http_client_user {
 	void (*on_closing)(void *arg, struct http_client *c);
 	/* Over; the client frees itself after. */
 	void (*on_gone)(void *arg, struct http_client *c, const struct err *e);
+	void (*on_fault)(void *arg, const char *what); /* as http_server_user's */
 };
 
 struct http_client_config {
@@ -38,6 +43,7 @@ struct http_client_config {
 	uint64_t keepalive_every,
 		keepalive_timeout; /* h2 PING while streams are open */
 	bool keepalive_idle;       /* also while idle */
+	uint64_t stall;            /* as http_server_config's */
 };
 
 /* Takes `c`, open or still connecting (exchanges begun before wait in it). */
@@ -48,6 +54,11 @@ struct http_client *http_client_new(struct conn *c, enum http_kind kind,
 /* True when http_client_begin() may be called. */
 bool http_client_has_room(const struct http_client *c);
 size_t http_client_open(const struct http_client *c); /* exchanges in progress */
+/* How many at once the peer takes, as it has said; 1 for HTTP/1, and until it speaks.
+ */
+size_t http_client_limit(const struct http_client *c);
+/* Whether it takes extended CONNECT (RFC 8441): -1 until it has spoken. */
+int http_client_takes_connect(const struct http_client *c);
 
 /*
  * Carries `x` out: to be called from a service's begin().  From then on the client is

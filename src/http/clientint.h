@@ -8,6 +8,8 @@
 struct http_client_ops {
 	bool (*has_room)(const struct http_client *c);
 	size_t (*open)(const struct http_client *c);
+	size_t (*limit)(const struct http_client *c); /* may be NULL, as the next */
+	int (*takes_connect)(const struct http_client *c);
 	void (*begin)(struct http_client *c, struct exch *x);
 	void (*data)(struct exch *x, const uint8_t *p, size_t n);
 	void (*end_body)(struct exch *x, const struct fields *trailers);

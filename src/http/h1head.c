@@ -289,7 +289,9 @@ int h1_read_request(const struct http1_head *in, struct arena *a, struct req_hea
 	out->te_trailers = r.te_trailers;
 	out->titled = r.titled;
 	out->expects_100 = r.expects_100 && in->minor == 1;
-	if (r.says_upgrade && in->minor == 1)
+	/* HTTP/2 in clear begins with its preface; an upgrade to it may be ignored (RFC
+	 * 9113, 3.1) */
+	if (r.says_upgrade && in->minor == 1 && !slice_ieq(r.upgrade, SLICE("h2c")))
 		out->upgrade = r.upgrade;
 	hop->close |= in->minor == 0 && !hop->keep_alive;
 	return 0;

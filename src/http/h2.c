@@ -5,33 +5,129 @@
 
 #include "base/clock.h"
 
+/* ---- keep-alive ---- */
+
+static void on_ping(struct timer *t)
+{
+	struct h2 *h = container_of(t, struct h2, ping);
+
+	if (h->pinged) {
+		err_set(&h->broken, ERR_TIMEOUT, "HTTP/2: no answer to a ping");
+		h2_end_for(h, H2_SILENT);
+		return;
+	}
+	if (h->open || h->ping_idle) {
+		h->pinged = true;
+		nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
+		h2_want_send(h);
+	}
+	timer_set(t, h->pinged ? h->ping_timeout : h->ping_every);
+}
+
+static void keepalive(struct h2 *h, const struct h2_config *cfg)
+{
+	timer_init(&h->ping, h->loop, on_ping);
+	h->ping_every = cfg->ping_every;
+	h->ping_timeout = cfg->ping_timeout ? cfg->ping_timeout : cfg->ping_every;
+	h->ping_idle = cfg->ping_idle;
+	if (h->ping_every)
+		timer_set(&h->ping, h->ping_every);
+}
+
 /* ---- session ---- */
 
-int h2_init(struct h2 *h, struct conn *c, bool server,
-	const nghttp2_session_callbacks *callbacks, void *owner, uint32_t max_head,
-	struct err *e)
+static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head,
+	size_t n, nghttp2_data_source *source, void *owner);
+
+static nghttp2_session_callbacks *callbacks(void)
+{
+	nghttp2_session_callbacks *cb;
+
+	if (nghttp2_session_callbacks_new(&cb) != 0)
+		return NULL;
+	h2_callbacks(cb);
+	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+	return cb;
+}
+
+static nghttp2_option *options(size_t head_max)
 {
 	nghttp2_option *opt;
-	int r;
 
 	if (nghttp2_option_new(&opt) != 0)
-		return err_set(e, ERR_LIMIT, "no memory for HTTP/2");
+		return NULL;
 	nghttp2_option_set_no_auto_window_update(opt, 1);
 	nghttp2_option_set_no_closed_streams(opt, 1);
-	nghttp2_option_set_max_send_header_block_length(opt, max_head + 65536);
+	nghttp2_option_set_max_send_header_block_length(opt, head_max + 65536);
 	nghttp2_option_set_max_outbound_ack(opt, 1000);
 	nghttp2_option_set_max_settings(opt, 32);
 	nghttp2_option_set_max_continuations(opt, 16);
-	nghttp2_option_set_stream_reset_rate_limit(opt, 1000, 100);
-	r = server ? nghttp2_session_server_new2(&h->ng, callbacks, owner, opt)
-		   : nghttp2_session_client_new2(&h->ng, callbacks, owner, opt);
+	/* h2guard.c knows more of what the peer has done */
+	nghttp2_option_set_stream_reset_rate_limit(opt, UINT32_MAX, UINT32_MAX);
+	return opt;
+}
+
+static int settings(struct h2 *h, const struct h2_config *cfg)
+{
+	nghttp2_settings_entry v[4];
+	size_t n = 0;
+
+	v[n++] = (nghttp2_settings_entry){
+		NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)h->head_max};
+	if (cfg->stream_window && cfg->stream_window != NGHTTP2_INITIAL_WINDOW_SIZE)
+		v[n++] = (nghttp2_settings_entry){
+			NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, cfg->stream_window};
+	if (h->kind->is_server) {
+		v[n++] = (nghttp2_settings_entry){
+			NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, cfg->max_streams};
+		v[n++] = (nghttp2_settings_entry){
+			NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}; /* RFC 8441 §3 */
+	} else {
+		v[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
+	}
+	if (nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, v, n) != 0)
+		return -1;
+	return nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0,
+		(int32_t)(cfg->conn_window ? cfg->conn_window : 1 << 20));
+}
+
+static int session(struct h2 *h)
+{
+	nghttp2_session_callbacks *cb = callbacks();
+	nghttp2_option *opt = options(h->head_max);
+	int r = -1;
+
+	if (cb && opt)
+		r = h->kind->is_server
+			    ? nghttp2_session_server_new2(&h->ng, cb, h, opt)
+			    : nghttp2_session_client_new2(&h->ng, cb, h, opt);
 	nghttp2_option_del(opt);
-	if (r != 0)
-		return err_set(e, ERR_LIMIT, "no memory for HTTP/2");
+	nghttp2_session_callbacks_del(cb);
+	return r;
+}
+
+int h2_init(struct h2 *h, const struct h2_kind *kind, void *owner, struct conn *c,
+	const struct h2_config *cfg, struct err *e)
+{
+	h->kind = kind;
+	h->rest = kind->is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
+	h->owner = owner;
+	h->head_max = cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX;
 	h->conn = c;
 	h->loop = c->loop;
+	h->stall = cfg->stall ? cfg->stall : H2_STALL;
 	list_init(&h->streams);
 	list_init(&h->ended);
+	h2_guard_init(&h->guard, loop_now(h->loop));
+	if (session(h) != 0)
+		return err_set(e, ERR_LIMIT, "no memory for HTTP/2");
+	if (settings(h, cfg) != 0) {
+		nghttp2_session_del(h->ng);
+		return err_set(e, ERR_LIMIT, "no memory for HTTP/2");
+	}
+	timer_init(&h->look, h->loop, h2_look);
+	keepalive(h, cfg);
+	h2_want_send(h);
 	return 0;
 }
 
@@ -39,32 +135,8 @@ void h2_fini(struct h2 *h)
 {
 	later_clear(&h->later);
 	timer_clear(&h->ping);
+	timer_clear(&h->look);
 	nghttp2_session_del(h->ng);
-}
-
-int h2_settings(struct h2 *h, uint32_t max_streams, uint32_t stream_window,
-	uint32_t conn_window, uint32_t max_head, bool client)
-{
-	nghttp2_settings_entry v[4];
-	size_t n = 0;
-
-	v[n++] = (nghttp2_settings_entry){
-		NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_head};
-	if (stream_window != NGHTTP2_INITIAL_WINDOW_SIZE)
-		v[n++] = (nghttp2_settings_entry){
-			NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window};
-	if (client)
-		v[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
-	else
-		v[n++] = (nghttp2_settings_entry){
-			NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams};
-	if (nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, v, n) != 0)
-		return -1;
-	if (nghttp2_session_set_local_window_size(
-		    h->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)conn_window) != 0)
-		return -1;
-	h2_want_send(h);
-	return 0;
 }
 
 void h2_lost(struct h2 *h, const struct err *why)
@@ -75,37 +147,81 @@ void h2_lost(struct h2 *h, const struct err *why)
 	h2_want_send(h);
 }
 
+static enum h2_fault fault_of(int r)
+{
+	if (r == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+		return H2_CONTINUATIONS;
+	return r == NGHTTP2_ERR_FLOODED ? H2_UNREAD : H2_PROTOCOL;
+}
+
+static ssize_t feed(struct h2 *h, const uint8_t *p, size_t n)
+{
+	while (n > 0) {
+		size_t frame = h2_next(h, p, n);
+		ssize_t r;
+
+		if (h->fault)
+			break;
+		r = nghttp2_session_mem_recv(h->ng, p, frame);
+		if (r < 0)
+			return r;
+		p += frame;
+		n -= frame;
+	}
+	return 0;
+}
+
 int h2_recv(struct h2 *h, const uint8_t *p, size_t n)
 {
 	ssize_t r;
 
 	h->busy = true;
-	r = nghttp2_session_mem_recv(h->ng, p, n);
+	r = feed(h, p, n);
 	h->busy = false;
 	h2_want_send(h);
-	if (r >= 0)
-		return 0;
-	return err_set(&h->broken, ERR_SYNTAX, "HTTP/2: %s", nghttp2_strerror((int)r));
+	if (r < 0 && h->fault == H2_FAULT_NONE) {
+		err_set(&h->broken, r == NGHTTP2_ERR_NOMEM ? ERR_LIMIT : ERR_SYNTAX,
+			"HTTP/2: %s", nghttp2_strerror((int)r));
+		h2_end_for(h, fault_of((int)r));
+	}
+	return h->broken.code == ERR_NONE ? 0 : -1;
 }
 
-void h2_send(struct h2 *h)
+/* True when there is a last word to say, before the connection is ended for `fault`. */
+static bool says_calm(struct h2 *h)
+{
+	if (h->fault == H2_FAULT_NONE || h->fault == H2_PROTOCOL || h->calmed)
+		return false;
+	h->calmed = true;
+	nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+	return true;
+}
+
+static void write_frames(struct h2 *h)
 {
 	const uint8_t *p;
 	ssize_t n;
 
-	if (h->sending || !h->conn)
-		return;
-	h->sending = true;
 	while (h->conn && conn_backlog(h->conn) <= CONN_HIGH) {
 		n = nghttp2_session_mem_send(h->ng, &p);
 		if (n <= 0)
 			break;
 		conn_write(h->conn, p, (size_t)n);
 	}
+}
+
+void h2_send(struct h2 *h)
+{
+	if (h->sending || !h->conn)
+		return;
+	h->sending = true;
+	do
+		write_frames(h);
+	while (says_calm(h));
 	h->sending = false;
 }
 
-/* ---- bodies ---- */
+/* ---- bodies that leave ---- */
 
 static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t len,
 	uint32_t *flags, nghttp2_data_source *source, void *owner)
@@ -152,6 +268,8 @@ static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
 	if (h->conn)
 		conn_write(h->conn, buf_slice(&st->out).p, n);
 	buf_take(&st->out, n);
+	st->moved = true;
+	h2_guard_sent(&h->guard);
 	if (!st->over)
 		st->sent(st, n);
 	return 0;
@@ -186,30 +304,23 @@ void h2_stream_init(struct h2_stream *st, struct h2 *h)
 	list_init(&st->node);
 	list_push(&h->streams, &st->node);
 	h->open++;
+	h2_guard_opened(&h->guard);
 }
 
 void h2_stream_fini(struct h2_stream *st)
 {
+	struct h2 *h = st->h2;
+
 	list_remove(&st->node);
+	if (buf_len(&st->in))
+		h2_unhold(h, buf_len(&st->in));
+	h->lent -= st->lent;
+	h->heads -= st->heads;
 	buf_fini(&st->in);
 	buf_fini(&st->out);
 }
 
 /* ---- fields ---- */
-
-struct slice h2_text(nghttp2_rcbuf *rc, struct arena *a)
-{
-	nghttp2_vec v = nghttp2_rcbuf_get_buf(rc);
-	char *p;
-
-	if (nghttp2_rcbuf_is_static(rc))
-		return slice_bytes(v.base, v.len);
-	p = arena_alloc(a, v.len + 1);
-	if (!p)
-		return SLICE_NONE;
-	memcpy(p, v.base, v.len);
-	return (struct slice){p, v.len};
-}
 
 void h2_nv_add(struct h2_nv *nv, struct slice name, struct slice value)
 {
@@ -230,40 +341,6 @@ void h2_nv_length(struct h2_nv *nv, int64_t length, char num[24])
 		return;
 	snprintf(num, 24, "%lld", (long long)length);
 	h2_nv_add(nv, SLICE("content-length"), slice_of(num));
-}
-
-/* ---- keep-alive ---- */
-
-static void on_ping(struct timer *t)
-{
-	struct h2 *h = container_of(t, struct h2, ping);
-
-	if (h->pinged) {
-		err_set(&h->broken, ERR_TIMEOUT, "HTTP/2: no answer to a ping");
-		h2_want_send(h);
-		return;
-	}
-	if (h->open || h->ping_idle) {
-		h->pinged = true;
-		nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
-		h2_want_send(h);
-	}
-	timer_set(t, h->pinged ? h->ping_timeout : h->ping_every);
-}
-
-void h2_keepalive(struct h2 *h, uint64_t every, uint64_t timeout, bool idle)
-{
-	timer_init(&h->ping, h->loop, on_ping);
-	h->ping_every = every;
-	h->ping_timeout = timeout ? timeout : every;
-	h->ping_idle = idle;
-	if (every)
-		timer_set(&h->ping, every);
-}
-
-void h2_common_callbacks(nghttp2_session_callbacks *cb)
-{
-	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
 }
 
 const char *h2_error_name(uint32_t code)

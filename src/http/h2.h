@@ -13,9 +13,56 @@
 
 #include "base/buf.h"
 #include "http/exch.h"
+#include "http/h2guard.h"
 #include "net/conn.h"
 
+/*
+ * What one connection may make us hold, besides its streams' heads: body bytes that
+ * came and that nobody takes yet, and body bytes asked of the other side that have not
+ * left. Up to these each stream has all that it wants; then the connection's window
+ * closes, and streams get little.  A stream that took nothing for `stall` meanwhile is
+ * reset; while there is room a stalled stream lives for ever.
+ */
+#define H2_HELD_MAX   ((size_t)32 << 20)
+#define H2_LENT_MAX   ((size_t)16 << 20)
+#define H2_LENT_LEAST ((size_t)8 * 1024)
+#define H2_HEADS_MAX  ((size_t)16 << 20)
+#define H2_STALL      (300 * UINT64_C(1000000000))
+
+struct h2;
+struct h2_stream;
+
+/* What a server and a client do differently.  `owner` is theirs. */
+struct h2_kind {
+	bool is_server;
+	/* A block of fields begins; st->fields is to be set.  NULL: there is no such
+	 * stream (a server makes it).  -1: no memory. */
+	int (*begin)(void *owner, struct h2_stream *st, const nghttp2_frame *frame);
+	int (*field)(struct h2_stream *st, const nghttp2_frame *frame,
+		struct slice name, struct slice value); /* -1: it does not fit */
+	void (*fields)(struct h2_stream *st, const nghttp2_frame *frame);
+	void (*ended)(struct h2_stream *st); /* END_STREAM came */
+	void (*sent)(struct h2_stream *st, const nghttp2_frame *frame);
+	void (*closed)(struct h2_stream *st, uint32_t code);
+	void (*settings)(void *owner); /* may be NULL, as the next */
+	void (*goaway)(void *owner);
+	void (*data)(struct exch *x, const uint8_t *p, size_t n);
+	void (*fault)(void *owner, const char *what);
+};
+
+struct h2_config {
+	size_t head_max;
+	uint32_t max_streams; /* a server's */
+	uint32_t stream_window, conn_window;
+	uint64_t ping_every, ping_timeout;
+	bool ping_idle;
+	uint64_t stall; /* 0: H2_STALL */
+};
+
 struct h2 {
+	const struct h2_kind *kind;
+	void *owner;
+	size_t head_max;
 	nghttp2_session *ng;
 	struct conn
 		*conn; /* NULL once it is gone or given up; on_later() does the rest */
@@ -26,16 +73,40 @@ struct h2 {
 	bool ping_idle, pinged;
 	bool busy; /* inside the session, or a conn's callback: not to be freed */
 	bool sending;
+	bool heard;          /* the peer's SETTINGS */
 	struct list streams; /* h2_stream */
 	struct list ended;   /* to be freed at the end of the turn */
 	size_t open;
 	struct err broken; /* the session is of no more use */
+
+	uint8_t head[9]; /* of a frame, as far as it came */
+	uint8_t nhead;
+	uint32_t rest; /* of its payload (a server's first: the preface) */
+	struct h2_guard guard;
+	enum h2_fault fault; /* ends it, once the session has been left */
+	bool calmed;         /* it was told so */
+	int32_t ends[16];    /* streams that a client ended of late */
+	size_t nends;
+	size_t held, lent, heads;
+	size_t unconsumed; /* of `held`: the connection's window is smaller by so much
+			    */
+	uint64_t stall;
+	struct timer look; /* for stalled streams, while memory is short */
 };
 
 /* One stream; first in the server's and the client's own. */
 struct h2_stream {
 	struct list node;
 	struct h2 *h2;
+	struct exch *x;    /* NULL: it needs this stream no longer */
+	size_t *credit;    /* of *x, for what comes */
+	size_t lent;       /* counted in h2->lent */
+	size_t head_bytes; /* of the block being received */
+	size_t heads;      /* counted in h2->heads */
+	uint8_t idle;      /* looks without a byte moving */
+	bool moved;        /* since the last look */
+	bool bad;          /* a block of fields did not fit */
+	bool reset;        /* by the peer */
 	int32_t id;
 	struct buf in;   /* body bytes that there is no credit for yet */
 	struct buf out;  /* body bytes that have not left yet */
@@ -51,16 +122,23 @@ struct h2_stream {
 	void (*sent)(struct h2_stream *st, size_t n);
 };
 
-int h2_init(struct h2 *h, struct conn *c, bool server,
-	const nghttp2_session_callbacks *callbacks, void *owner, uint32_t max_head,
-	struct err *e);
+/* `h` zeroed but for `later`.  Submits SETTINGS.  `c` is borrowed. */
+int h2_init(struct h2 *h, const struct h2_kind *kind, void *owner, struct conn *c,
+	const struct h2_config *cfg, struct err *e);
 void h2_fini(struct h2 *h); /* streams must have ended */
 
-/* Callbacks that both ends share. */
-void h2_common_callbacks(nghttp2_session_callbacks *cb);
+/* The peer has done something that it must not; `f` has an allowance. */
+void h2_blame(struct h2 *h, enum h2_fault f, uint32_t n);
+/* It has done worse: counted, and the connection ends once the session is left. */
+void h2_end_for(struct h2 *h, enum h2_fault f);
 
-int h2_settings(struct h2 *h, uint32_t max_streams, uint32_t stream_window,
-	uint32_t conn_window, uint32_t max_head, bool client);
+/* Parts of it in h2in.c: */
+void h2_callbacks(nghttp2_session_callbacks *cb);
+/* How many of these bytes are the frame that begins, or goes on, here.  Counts it: also
+ * those that nghttp2 ignores without a word. */
+size_t h2_next(struct h2 *h, const uint8_t *p, size_t n);
+void h2_unhold(struct h2 *h, size_t n); /* of `held` */
+void h2_look(struct timer *t);          /* for stalled streams */
 
 /* Feeds bytes; -1 when the session is broken (h->broken says why). */
 int h2_recv(struct h2 *h, const uint8_t *p, size_t n);
@@ -75,14 +153,15 @@ void h2_lost(struct h2 *h, const struct err *why);
 
 void h2_stream_init(struct h2_stream *st, struct h2 *h);
 void h2_stream_fini(struct h2_stream *st);
+/* How much of what is asked for a stream's body may be granted at first. */
+size_t h2_lend(struct h2_stream *st, size_t want);
+/* Hands over what came, as far as there is credit; true when that was all of it. */
+bool h2_deliver(struct h2_stream *st);
 
 /* The body of a stream, for nghttp2_submit_*(). */
 nghttp2_data_provider h2_provider(struct h2_stream *st);
 void h2_body(struct h2_stream *st, const uint8_t *p, size_t n);
 void h2_body_end(struct h2_stream *st, const struct fields *trailers);
-
-/* A received field, copied into `a` where it does not live for ever. */
-struct slice h2_text(nghttp2_rcbuf *rc, struct arena *a);
 
 /* Header list being built; names and values are borrowed until it was submitted. */
 #define H2_NV_MAX (HTTP_FIELDS_MAX + 16)
@@ -95,7 +174,6 @@ void h2_nv_fields(struct h2_nv *nv, const struct fields *f);
 /* content-length, when it is known; `num` is the caller's storage until submitted. */
 void h2_nv_length(struct h2_nv *nv, int64_t length, char num[24]);
 
-void h2_keepalive(struct h2 *h, uint64_t every, uint64_t timeout, bool idle);
 const char *h2_error_name(uint32_t code);
 
 #endif

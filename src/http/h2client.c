@@ -11,22 +11,23 @@ struct h2client {
 	size_t taken; /* exchanges begun here and not ended */
 	bool closing; /* no more exchanges */
 	bool told_closing, was_full;
+	bool news;   /* the server's SETTINGS came; told at the turn's end */
 	bool told;   /* http_client_end() was called: no callbacks are wanted */
 	bool unsent; /* the conn ended before a byte had left */
 };
 
 #define H2CLIENT_MAGIC 0x42c10001u
 #define REQ_CREDIT     ((size_t)64 * 1024)
+#define INFOS_MAX      100
+#define STREAMS_MAX    1000
 
 struct h2cx {                /* a stream; x->service_arg points at `head` */
 	struct h2_stream st; /* first */
 	struct client_stream head;
-	struct exch *x; /* NULL once it is over for us */
 	struct h2client *client;
-	struct arena *arena; /* the exchange's, until it is over */
 	struct rsp_head rsp; /* being received */
-	size_t head_bytes;
-	bool got_head, rsp_ended, bad;
+	unsigned infos;      /* 1xx so far */
+	bool got_head, rsp_ended;
 };
 
 static struct h2client *cli(void *p)
@@ -43,7 +44,7 @@ static struct h2cx *cx_of(const struct exch *x)
 
 static void cx_ended(struct h2cx *cx)
 {
-	if (!cx->st.closed || cx->x)
+	if (!cx->st.closed || cx->st.x)
 		return;
 	list_remove(&cx->st.node);
 	list_push(&cx->client->h2.ended, &cx->st.node);
@@ -63,9 +64,9 @@ static void free_ended(struct h2client *c)
 /* The exchange needs this stream no longer. */
 static struct exch *let_go(struct h2cx *cx)
 {
-	struct exch *x = cx->x;
+	struct exch *x = cx->st.x;
 
-	cx->x = NULL;
+	cx->st.x = NULL;
 	cx->st.over = true;
 	if (x) {
 		x->service_arg = NULL;
@@ -135,27 +136,29 @@ static void say_closing(struct h2client *c)
 
 /* ---- responses ---- */
 
-static int begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+static int response_begin(void *owner, struct h2_stream *st, const nghttp2_frame *frame)
 {
-	struct h2cx *cx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	struct h2cx *cx = (struct h2cx *)st;
 
-	(void)owner;
-	if (frame->hd.type != NGHTTP2_HEADERS || !cx || !cx->x)
+	(void)owner, (void)frame;
+	if (!st || !st->x)
 		return 0;
-	cx->head_bytes = 0;
 	if (!cx->got_head) {
 		cx->rsp = (struct rsp_head){.version = HTTP_2, .length = BODY_UNKNOWN};
-		cx->st.fields = &cx->rsp.fields;
+		st->fields = &cx->rsp.fields;
 		return 0;
 	}
-	cx->st.fields = arena_alloc(cx->arena, sizeof *cx->st.fields);
-	return cx->st.fields ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	st->fields = arena_alloc(st->x->arena, sizeof *st->fields);
+	return st->fields ? 0 : -1;
 }
 
-static int response_field(struct h2cx *cx, struct slice name, struct slice value)
+static int response_field(struct h2_stream *st, const nghttp2_frame *frame,
+	struct slice name, struct slice value)
 {
+	struct h2cx *cx = (struct h2cx *)st;
 	uint64_t n;
 
+	(void)frame;
 	if (name.p[0] == ':') {
 		if (slice_is(name, ":status") && slice_u64(value, 999, &n))
 			cx->rsp.status = (int)n;
@@ -166,26 +169,7 @@ static int response_field(struct h2cx *cx, struct slice name, struct slice value
 			cx->rsp.length = (int64_t)n;
 		return 0;
 	}
-	return fields_add(cx->st.fields, cx->arena, name, value);
-}
-
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
-	nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *owner)
-{
-	struct h2client *c = cli(owner);
-	struct h2cx *cx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	struct slice n, v;
-
-	(void)flags;
-	if (!cx || !cx->x || cx->bad || !cx->st.fields)
-		return 0;
-	n = h2_text(name, cx->arena);
-	v = h2_text(value, cx->arena);
-	cx->head_bytes += n.n + v.n + 32;
-	if (!n.p || !v.p || cx->head_bytes > client_head_max(&c->base) ||
-		response_field(cx, n, v) < 0)
-		cx->bad = true;
-	return 0;
+	return fields_add(st->fields, st->x->arena, name, value);
 }
 
 static void cx_fail(struct h2cx *cx, const struct err *e, uint32_t code)
@@ -202,55 +186,36 @@ static void cx_fail(struct h2cx *cx, const struct err *e, uint32_t code)
 
 static void got_head(struct h2cx *cx, bool ended)
 {
+	struct exch *x = cx->st.x;
 	struct err e;
 
-	if (cx->bad || cx->rsp.status < 100) {
+	if (cx->st.bad || cx->rsp.status < 100) {
 		err_set(&e, ERR_LIMIT, "the response's head is larger than %zu bytes",
 			client_head_max(&cx->client->base));
 		cx_fail(cx, &e, NGHTTP2_CANCEL);
 		return;
 	}
 	if (cx->rsp.status < 200) {
-		exch_info(cx->x, &cx->rsp);
+		if (++cx->infos > INFOS_MAX)
+			h2_end_for(cx->st.h2, H2_INFOS);
+		else
+			exch_info(x, &cx->rsp);
 		return;
 	}
 	cx->got_head = true;
-	if (ended && cx->rsp.length < 0 && !slice_is(cx->x->req.method, "HEAD"))
+	if (ended && cx->rsp.length < 0 && !slice_is(x->req.method, "HEAD"))
 		cx->rsp.length = 0;
-	cx->x->rsp = cx->rsp;
-	exch_response(cx->x);
-}
-
-static bool deliver_some(struct h2cx *cx)
-{
-	struct h2_stream *st = &cx->st;
-	size_t n = buf_len(&st->in);
-
-	if (n > cx->x->rsp_credit)
-		n = cx->x->rsp_credit;
-	if (!n)
-		return false;
-	if (!st->closed)
-		nghttp2_session_consume_stream(st->h2->ng, st->id, n);
-	exch_rsp_data(cx->x, (const uint8_t *)buf_slice(&st->in).p, n);
-	buf_take(&st->in, n);
-	h2_want_send(st->h2);
-	return cx->x != NULL;
+	x->rsp = cx->rsp;
+	exch_response(x);
 }
 
 /* Gives what there is credit for; then the end, when it has come. */
-static void deliver(struct h2cx *cx)
+static void deliver(struct h2_stream *st)
 {
-	struct h2_stream *st = &cx->st;
-	struct exch *x = cx->x;
+	struct h2cx *cx = (struct h2cx *)st;
+	struct exch *x = st->x;
 
-	if (st->delivering)
-		return;
-	st->delivering = true;
-	while (deliver_some(cx))
-		;
-	st->delivering = false;
-	if (!cx->x || !st->in_ended || buf_len(&st->in) || cx->rsp_ended)
+	if (!cx->got_head || !h2_deliver(st) || cx->rsp_ended)
 		return;
 	cx->rsp_ended = true;
 	if (x->req_ended)
@@ -258,106 +223,103 @@ static void deliver(struct h2cx *cx)
 	exch_rsp_end(x, st->in_trailers);
 }
 
-static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
-	size_t n, void *owner)
+/* gRPC's trailers without a few of their fields still say how it went. */
+static void got_trailers(struct h2cx *cx)
 {
-	struct h2cx *cx = nghttp2_session_get_stream_user_data(ng, id);
+	struct h2_stream *st = &cx->st;
+	struct err e;
 
-	(void)flags, (void)owner;
-	nghttp2_session_consume_connection(ng, n);
-	if (!cx || !cx->x || !cx->got_head) {
-		nghttp2_session_consume_stream(ng, id, n);
-		return 0;
+	if (!st->bad || fields_find(st->fields, SLICE("grpc-status"))) {
+		st->in_trailers = st->fields;
+		return;
 	}
-	if (!buf_len(&cx->st.in) && n <= cx->x->rsp_credit) {
-		nghttp2_session_consume_stream(ng, id, n);
-		exch_rsp_data(cx->x, p, n);
-		return 0;
-	}
-	if (buf_add(&cx->st.in, p, n) < 0)
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	deliver(cx);
-	return 0;
+	err_set(&e, ERR_LIMIT, "the response's trailers are larger than %zu bytes",
+		client_head_max(&cx->client->base));
+	cx_fail(cx, &e, NGHTTP2_CANCEL);
 }
 
-static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+static void on_fields(struct h2_stream *st, const nghttp2_frame *frame)
 {
-	struct h2client *c = cli(owner);
-	bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-	struct h2cx *cx;
+	struct h2cx *cx = (struct h2cx *)st;
 
-	if (frame->hd.type == NGHTTP2_GOAWAY)
-		say_closing(c);
-	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
-		c->h2.pinged = false;
-	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
-		return 0;
-	cx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (!cx || !cx->x)
-		return 0;
-	if (frame->hd.type == NGHTTP2_HEADERS) {
-		if (!cx->got_head)
-			got_head(cx, ended);
-		else
-			cx->st.in_trailers = cx->st.fields;
-	}
-	if (ended && cx->x) {
-		cx->st.in_ended = true;
-		deliver(cx);
-	}
-	return 0;
+	if (cx->got_head)
+		got_trailers(cx);
+	else
+		got_head(cx, frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
 }
 
-static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+static void on_frame_sent(struct h2_stream *st, const nghttp2_frame *frame)
 {
-	struct h2cx *cx;
-
-	(void)owner;
-	if (frame->hd.type != NGHTTP2_HEADERS)
-		return 0;
-	cx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (cx && cx->x)
-		cx->x->touched = true;
-	return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS && st->x)
+		st->x->touched = true;
 }
 
 static void room_again(struct h2client *c)
 {
+	const struct http_client_user *user = c->base.user;
+
 	if (c->closing || !c->base.conn)
 		return;
-	if (c->was_full && c->base.user->on_room && http_client_has_room(&c->base)) {
+	if (c->news && user->on_settings)
+		user->on_settings(c->base.arg, &c->base);
+	c->news = false;
+	if (!http_client_has_room(&c->base)) {
+		c->was_full = true;
+	} else if (c->was_full && user->on_room) {
 		c->was_full = false;
-		c->base.user->on_room(c->base.arg, &c->base);
+		user->on_room(c->base.arg, &c->base);
 	}
-	if (c->taken == 0 && c->h2.open == 0 && c->base.user->on_idle)
-		c->base.user->on_idle(c->base.arg, &c->base);
+	if (c->taken == 0 && c->h2.open == 0 && user->on_idle)
+		user->on_idle(c->base.arg, &c->base);
 }
 
-static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *owner)
+static void on_closed(struct h2_stream *st, uint32_t code)
 {
-	struct h2client *c = cli(owner);
-	struct h2cx *cx = nghttp2_session_get_stream_user_data(ng, id);
-	struct exch *x;
+	struct h2cx *cx = (struct h2cx *)st;
+	struct exch *x = st->x;
 	struct err e;
 
-	if (!cx)
-		return 0;
-	cx->st.closed = true;
-	c->h2.open--;
-	if (cx->x && !cx->st.in_ended) {
-		x = cx->x;
-		if (code == NGHTTP2_REFUSED_STREAM)
-			x->touched = false;
-		err_set(&e, ERR_CLOSED, "the server has reset the stream: %s",
-			h2_error_name(code));
-		x->reset_code = (int)code;
-		let_go(cx);
-		exch_fail(x, &e);
-	} else {
+	if (!x || st->in_ended) {
 		cx_ended(cx);
+		return;
 	}
-	return 0;
+	if (code == NGHTTP2_REFUSED_STREAM)
+		x->touched = false;
+	err_set(&e, ERR_CLOSED, "the server has reset the stream: %s",
+		h2_error_name(code));
+	x->reset_code = (int)code;
+	let_go(cx);
+	exch_fail(x, &e);
 }
+
+static void on_fault(void *owner, const char *what)
+{
+	struct h2client *c = cli(owner);
+
+	if (!c->told && c->base.user->on_fault)
+		c->base.user->on_fault(c->base.arg, what);
+}
+
+static void on_settings(void *owner)
+{
+	cli(owner)->news = true;
+}
+
+static void on_goaway(void *owner)
+{
+	say_closing(cli(owner));
+}
+
+static const struct h2_kind kind = {.begin = response_begin,
+	.field = response_field,
+	.fields = on_fields,
+	.ended = deliver,
+	.sent = on_frame_sent,
+	.closed = on_closed,
+	.settings = on_settings,
+	.goaway = on_goaway,
+	.data = exch_rsp_data,
+	.fault = on_fault};
 
 /* ---- requests: the service ---- */
 
@@ -389,10 +351,8 @@ static void submit(struct h2client *c, struct h2cx *cx, struct exch *x)
 
 static void on_sent(struct h2_stream *st, size_t n)
 {
-	struct h2cx *cx = (struct h2cx *)st;
-
-	if (cx->x)
-		exch_req_credit(cx->x, n);
+	if (st->x)
+		exch_req_credit(st->x, n);
 }
 
 static void h2_begin(struct http_client *base, struct exch *x)
@@ -406,7 +366,6 @@ static void h2_begin(struct http_client *base, struct exch *x)
 		cx->st.sent = on_sent;
 		cx->client = c;
 		cx->head.client = base;
-		cx->arena = x->arena;
 		submit(c, cx, x);
 	}
 	if (!cx || cx->st.id < 0) {
@@ -419,14 +378,15 @@ static void h2_begin(struct http_client *base, struct exch *x)
 		exch_fail(x, &e);
 		return;
 	}
-	cx->x = x;
+	cx->st.x = x;
+	cx->st.credit = &x->rsp_credit;
 	x->service_arg = &cx->head;
 	c->taken++;
 	if (!http_client_has_room(base))
 		c->was_full = true;
 	h2_want_send(&c->h2);
 	exch_replay(x);
-	exch_req_credit(x, REQ_CREDIT);
+	exch_req_credit(x, h2_lend(&cx->st, REQ_CREDIT));
 }
 
 static void h2_data(struct exch *x, const uint8_t *p, size_t n)
@@ -444,15 +404,15 @@ static void h2_credit(struct exch *x, size_t n)
 	struct h2cx *cx = cx_of(x);
 
 	(void)n;
-	if (cx->x == x && cx->got_head)
-		deliver(cx);
+	if (cx->st.x == x)
+		deliver(&cx->st);
 }
 
 static void h2_cancel(struct exch *x)
 {
 	struct h2cx *cx = cx_of(x);
 
-	if (cx->x != x)
+	if (cx->st.x != x)
 		return;
 	let_go(cx);
 	if (!cx->st.closed)
@@ -461,16 +421,34 @@ static void h2_cancel(struct exch *x)
 	h2_want_send(cx->st.h2);
 }
 
-static bool h2_has_room(const struct http_client *base)
+/* Before the server has said its limit one is never too many. */
+static size_t h2_limit(const struct http_client *base)
 {
 	const struct h2client *c = (const struct h2client *)base;
 	uint32_t limit = nghttp2_session_get_remote_settings(
 		c->h2.ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
-	if (limit > 1000)
-		limit = 1000;
-	return !c->closing && base->conn && c->h2.open < limit &&
-	       c->h2.broken.code == ERR_NONE;
+	if (!c->h2.heard)
+		return 1;
+	return limit > STREAMS_MAX ? STREAMS_MAX : limit;
+}
+
+static bool h2_has_room(const struct http_client *base)
+{
+	const struct h2client *c = (const struct h2client *)base;
+
+	return !c->closing && base->conn && c->h2.open < h2_limit(base) &&
+	       !c->h2.unconsumed && c->h2.broken.code == ERR_NONE;
+}
+
+static int h2_takes_connect(const struct http_client *base)
+{
+	const struct h2client *c = (const struct h2client *)base;
+
+	if (!c->h2.heard)
+		return -1;
+	return nghttp2_session_get_remote_settings(
+		       c->h2.ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 static size_t h2_open(const struct http_client *base)
@@ -575,6 +553,8 @@ static void h2_end(struct http_client *base)
 
 static const struct http_client_ops h2_ops = {.has_room = h2_has_room,
 	.open = h2_open,
+	.limit = h2_limit,
+	.takes_connect = h2_takes_connect,
 	.begin = h2_begin,
 	.data = h2_data,
 	.end_body = h2_end_body,
@@ -583,48 +563,29 @@ static const struct http_client_ops h2_ops = {.has_room = h2_has_room,
 	.drain = h2_drain,
 	.end = h2_end};
 
-static nghttp2_session_callbacks *callbacks(void)
-{
-	nghttp2_session_callbacks *cb;
-
-	if (nghttp2_session_callbacks_new(&cb) != 0)
-		return NULL;
-	h2_common_callbacks(cb);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_chunk);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
-	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
-	return cb;
-}
-
-static uint32_t or_else(uint32_t v, uint32_t other)
-{
-	return v ? v : other;
-}
-
 struct http_client *h2_client_new(
 	struct conn *conn, const struct http_client_config *cfg, struct err *e)
 {
 	struct h2client *c = calloc(1, sizeof *c);
-	nghttp2_session_callbacks *cb = callbacks();
-	uint32_t head = (uint32_t)(cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX);
+	struct h2_config h2 = {.head_max = cfg->head_max,
+		.stream_window = cfg->stream_window,
+		.conn_window = cfg->conn_window,
+		.ping_every = cfg->keepalive_every,
+		.ping_timeout = cfg->keepalive_timeout,
+		.ping_idle = cfg->keepalive_idle,
+		.stall = cfg->stall};
 
-	if (!c || !cb || h2_init(&c->h2, conn, false, cb, c, head, e) < 0) {
-		nghttp2_session_callbacks_del(cb);
+	if (c)
+		later_init(&c->h2.later, on_later);
+	if (!c || h2_init(&c->h2, &kind, c, conn, &h2, e) < 0) {
+		if (c)
+			later_clear(&c->h2.later);
 		free(c);
 		err_set(e, ERR_LIMIT, "no memory for a connection");
 		return NULL;
 	}
-	nghttp2_session_callbacks_del(cb);
 	c->magic = H2CLIENT_MAGIC;
 	c->base.ops = &h2_ops;
-	later_init(&c->h2.later, on_later);
-	h2_settings(&c->h2, 0, or_else(cfg->stream_window, NGHTTP2_INITIAL_WINDOW_SIZE),
-		or_else(cfg->conn_window, 1 << 20), head, true);
-	h2_keepalive(&c->h2, cfg->keepalive_every, cfg->keepalive_timeout,
-		cfg->keepalive_idle);
 	conn_use(conn, &h2_user, c);
 	return &c->base;
 }

@@ -13,6 +13,7 @@ struct h2server {
 	bool told;          /* http_server_end() was called: on_gone is not wanted */
 	struct timer drain; /* between the notice and the last GOAWAY */
 	struct timer idle;
+	struct list due; /* h2sx: response heads to be submitted at the turn's end */
 };
 
 #define H2SERVER_MAGIC 0x425e0001u
@@ -22,12 +23,11 @@ struct h2sx {                /* a stream and its exchange */
 	struct exch x;
 	struct arena arena;
 	struct h2server *server;
-	size_t head_bytes;
+	struct list due;
+	uint64_t born;
 	bool begun;       /* the request's head was given to the user */
-	bool head_due;    /* a response head is to be submitted */
 	bool head_out;    /* it was */
 	bool reset_after; /* the request is of no use once the response has left */
-	bool bad;
 };
 
 #define RSP_CREDIT ((size_t)128 * 1024)
@@ -49,6 +49,7 @@ static void sx_free(struct h2sx *sx)
 {
 	struct arena a = sx->arena; /* which holds `sx` */
 
+	list_remove(&sx->due);
 	h2_stream_fini(&sx->st);
 	arena_fini(&a);
 }
@@ -157,7 +158,7 @@ static void submit_head(struct h2sx *sx)
 	bool last = sx->st.out_ended && !buf_len(&sx->st.out) &&
 		    (!sx->st.out_trailers || !sx->st.out_trailers->n);
 
-	sx->head_due = false;
+	list_remove(&sx->due);
 	sx->head_out = true;
 	if (sx->st.closed)
 		return;
@@ -191,23 +192,32 @@ static void on_info(struct exch *x, const struct rsp_head *head)
 	h2_want_send(sx->st.h2);
 }
 
+/* An HTTP/1 server accepted what came as an extended CONNECT (RFC 8441 §5). */
+static void accept_websocket(struct exch *x)
+{
+	x->rsp.status = 200;
+	x->rsp.length = BODY_UNKNOWN;
+	fields_remove(&x->rsp.fields, SLICE("sec-websocket-accept"));
+}
+
 static void on_head(struct exch *x)
 {
 	struct h2sx *sx = sx_of(x);
 
-	sx->head_due =
-		true; /* submitted at the turn's end: it may turn out to be all */
+	if (x->rsp.status == 101)
+		accept_websocket(x);
+	list_push(&sx->server->due, &sx->due); /* it may turn out to be all */
 	if (x->rsp.close)
 		http_server_drain(&sx->server->base);
 	h2_want_send(sx->st.h2);
-	exch_rsp_credit(x, RSP_CREDIT);
+	exch_rsp_credit(x, h2_lend(&sx->st, RSP_CREDIT));
 }
 
 static void on_data(struct exch *x, const uint8_t *p, size_t n)
 {
 	struct h2sx *sx = sx_of(x);
 
-	if (sx->head_due)
+	if (!sx->head_out)
 		submit_head(sx);
 	h2_body(&sx->st, p, n);
 }
@@ -217,7 +227,7 @@ static void on_end(struct exch *x, const struct fields *trailers)
 	struct h2sx *sx = sx_of(x);
 	struct err ok = {.code = ERR_NONE};
 
-	if (sx->head_due) {
+	if (!sx->head_out) {
 		sx->st.out_ended = true;
 		sx->st.out_trailers = trailers;
 		submit_head(sx);
@@ -231,12 +241,12 @@ static void on_end(struct exch *x, const struct fields *trailers)
 	}
 }
 
-static void deliver(struct h2sx *sx);
+static void deliver(struct h2_stream *st);
 
 static void on_credit(struct exch *x, size_t n)
 {
 	(void)n;
-	deliver(sx_of(x));
+	deliver(&sx_of(x)->st);
 }
 
 static uint32_t reset_code(const struct exch *x)
@@ -253,7 +263,7 @@ static void on_over(struct exch *x)
 
 	sx->st.over = true;
 	if (sx->server && x->err.code != ERR_NONE && !sx->st.closed) {
-		sx->head_due = false;
+		list_remove(&sx->due);
 		nghttp2_submit_rst_stream(
 			sx->st.h2->ng, NGHTTP2_FLAG_NONE, sx->st.id, reset_code(x));
 		h2_want_send(sx->st.h2);
@@ -288,7 +298,11 @@ static struct h2sx *sx_new(struct h2server *s, int32_t id)
 	h2_stream_init(&sx->st, &s->h2);
 	sx->st.id = id;
 	sx->st.sent = on_sent;
+	sx->st.x = &sx->x;
+	sx->st.credit = &sx->x.req_credit;
 	sx->server = s;
+	list_init(&sx->due);
+	sx->born = loop_now(s->h2.loop);
 	sx->x.arena = &sx->arena;
 	sx->x.loop = s->h2.loop;
 	sx->x.source = &h2_source;
@@ -303,26 +317,21 @@ static struct h2sx *sx_new(struct h2server *s, int32_t id)
 	return sx;
 }
 
-static int begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+static int request_begin(void *owner, struct h2_stream *st, const nghttp2_frame *frame)
 {
 	struct h2server *s = srv(owner);
-	struct h2sx *sx;
+	struct h2sx *sx = (struct h2sx *)st;
 
-	if (frame->hd.type != NGHTTP2_HEADERS)
-		return 0;
-	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-		timer_clear(&s->idle);
-		sx = sx_new(s, frame->hd.stream_id);
-		if (!sx)
-			return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-		nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, sx);
-		return 0;
+	if (sx) {
+		st->fields = arena_alloc(&sx->arena, sizeof *st->fields);
+		return st->fields ? 0 : -1;
 	}
-	sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	timer_clear(&s->idle);
+	sx = sx_new(s, frame->hd.stream_id);
 	if (!sx)
-		return 0;
-	sx->st.fields = arena_alloc(&sx->arena, sizeof *sx->st.fields);
-	return sx->st.fields ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+		return -1;
+	nghttp2_session_set_stream_user_data(s->h2.ng, frame->hd.stream_id, sx);
+	return 0;
 }
 
 static void pseudo(struct req_head *req, struct slice name, struct slice value)
@@ -366,84 +375,24 @@ static int request_field(struct h2sx *sx, struct slice name, struct slice value)
 	return fields_add(&req->fields, &sx->arena, name, value);
 }
 
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
-	nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *owner)
+static int on_field(struct h2_stream *st, const nghttp2_frame *frame, struct slice name,
+	struct slice value)
 {
-	struct h2server *s = srv(owner);
-	struct h2sx *sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	struct slice n, v;
-	int r;
+	struct h2sx *sx = (struct h2sx *)st;
 
-	(void)flags;
-	if (!sx || sx->bad)
-		return 0;
-	n = h2_text(name, &sx->arena);
-	v = h2_text(value, &sx->arena);
-	sx->head_bytes += n.n + v.n + 32;
-	if (!n.p || !v.p || sx->head_bytes > server_head_max(&s->base)) {
-		sx->bad = true;
-		return 0;
-	}
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-		r = request_field(sx, n, v);
-	else
-		r = n.p[0] == ':' ? 0 : fields_add(sx->st.fields, &sx->arena, n, v);
-	sx->bad = r < 0;
-	return 0;
-}
-
-static bool deliver_some(struct h2sx *sx)
-{
-	struct h2_stream *st = &sx->st;
-	size_t n = buf_len(&st->in);
-
-	if (n > sx->x.req_credit)
-		n = sx->x.req_credit;
-	if (!n || st->over)
-		return false;
-	if (!st->closed)
-		nghttp2_session_consume_stream(st->h2->ng, st->id, n);
-	exch_req_data(&sx->x, (const uint8_t *)buf_slice(&st->in).p, n);
-	buf_take(&st->in, n);
-	h2_want_send(st->h2);
-	return true;
+		return request_field(sx, name, value);
+	return name.p[0] == ':' ? 0 : fields_add(st->fields, &sx->arena, name, value);
 }
 
 /* Gives what the exchange has credit for; then the end, when it has come. */
-static void deliver(struct h2sx *sx)
+static void deliver(struct h2_stream *st)
 {
-	struct h2_stream *st = &sx->st;
+	struct h2sx *sx = (struct h2sx *)st;
+	bool asks = slice_is(sx->x.req.method, "CONNECT") || sx->x.req.upgrade.n;
 
-	if (st->delivering)
-		return;
-	st->delivering = true;
-	while (deliver_some(sx))
-		;
-	st->delivering = false;
-	if (st->in_ended && !buf_len(&st->in) && !st->over)
-		exch_req_end(&sx->x, st->in_trailers);
-}
-
-static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
-	size_t n, void *owner)
-{
-	struct h2sx *sx = nghttp2_session_get_stream_user_data(ng, id);
-
-	(void)flags, (void)owner;
-	nghttp2_session_consume_connection(ng, n);
-	if (!sx || sx->st.over) {
-		nghttp2_session_consume_stream(ng, id, n);
-		return 0;
-	}
-	if (!buf_len(&sx->st.in) && n <= sx->x.req_credit) {
-		nghttp2_session_consume_stream(ng, id, n);
-		exch_req_data(&sx->x, p, n);
-		return 0;
-	}
-	if (buf_add(&sx->st.in, p, n) < 0)
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	deliver(sx);
-	return 0;
+	if (sx->begun && h2_deliver(st) && (!asks || sx->head_out))
+		exch_req_end(st->x, st->in_trailers);
 }
 
 static void refuse(struct h2sx *sx)
@@ -457,7 +406,7 @@ static void refuse(struct h2sx *sx)
 
 static void begin_exchange(struct h2server *s, struct h2sx *sx, bool ended)
 {
-	if (sx->bad) {
+	if (sx->st.bad) {
 		refuse(sx);
 		return;
 	}
@@ -467,62 +416,51 @@ static void begin_exchange(struct h2server *s, struct h2sx *sx, bool ended)
 	s->base.user->on_exch(s->base.arg, &sx->x);
 }
 
-static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+static void on_fields(struct h2_stream *st, const nghttp2_frame *frame)
 {
-	struct h2server *s = srv(owner);
-	bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-	struct h2sx *sx;
+	struct h2sx *sx = (struct h2sx *)st;
 
-	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
-		s->h2.pinged = false;
-	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
-		return 0;
-	sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (!sx)
-		return 0;
-	if (frame->hd.type == NGHTTP2_HEADERS) {
-		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-			begin_exchange(s, sx, ended);
-		else if (sx->bad)
-			return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE,
-				frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
-		else
-			sx->st.in_trailers = sx->st.fields;
-	}
-	if (ended) {
-		sx->st.in_ended = true;
-		if (sx->begun)
-			deliver(sx);
-	}
-	return 0;
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		begin_exchange(
+			sx->server, sx, frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+	else if (st->bad)
+		nghttp2_submit_rst_stream(st->h2->ng, NGHTTP2_FLAG_NONE, st->id,
+			NGHTTP2_ENHANCE_YOUR_CALM);
+	else
+		st->in_trailers = st->fields;
 }
 
-static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
+static void on_frame_sent(struct h2_stream *st, const nghttp2_frame *frame)
 {
-	struct h2sx *sx;
+	struct h2sx *sx = (struct h2sx *)st;
 
-	(void)owner;
-	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
-		(frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
-		return 0;
-	sx = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (sx && sx->reset_after)
+	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return;
+	if (sx->begun)
+		h2_guard_served(&st->h2->guard);
+	if (sx->reset_after)
 		nghttp2_submit_rst_stream(
-			ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-	return 0;
+			st->h2->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
 }
 
-static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *owner)
+/* Reset by the client: cheap for it, and not for us. */
+static void blame_reset(struct h2sx *sx)
 {
-	struct h2server *s = srv(owner);
-	struct h2sx *sx = nghttp2_session_get_stream_user_data(ng, id);
+	struct h2 *h = sx->st.h2;
+	bool young = loop_now(h->loop) - sx->born < H2_RESET_YOUNG;
+
+	h2_blame(h, H2_RESETS, young ? H2_RESET_COST : 1);
+}
+
+static void on_closed(struct h2_stream *st, uint32_t code)
+{
+	struct h2sx *sx = (struct h2sx *)st;
+	struct h2server *s = sx->server;
 	struct err e;
 
-	if (!sx)
-		return 0;
-	sx->st.closed = true;
-	s->h2.open--;
-	if (!sx->st.over) {
+	if (st->reset)
+		blame_reset(sx);
+	if (!st->over) {
 		err_set(&e, ERR_CLOSED, "the client has reset the stream: %s",
 			h2_error_name(code));
 		sx->x.reset_code = (int)code;
@@ -531,17 +469,36 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *owner)
 	sx_ended(sx);
 	if (!s->h2.open && s->base.cfg->idle_timeout)
 		timer_set(&s->idle, s->base.cfg->idle_timeout);
-	return 0;
 }
+
+static void on_fault(void *owner, const char *what)
+{
+	struct h2server *s = srv(owner);
+
+	if (!s->told && s->base.user->on_fault)
+		s->base.user->on_fault(s->base.arg, what);
+}
+
+static const struct h2_kind kind = {.is_server = true,
+	.begin = request_begin,
+	.field = on_field,
+	.fields = on_fields,
+	.ended = deliver,
+	.sent = on_frame_sent,
+	.closed = on_closed,
+	.data = exch_req_data,
+	.fault = on_fault};
 
 /* ---- the connection ---- */
 
 static void submit_heads(struct h2server *s)
 {
-	struct h2_stream *st;
+	struct h2sx *sx;
 
-	list_each(st, &s->h2.streams, node) if (((struct h2sx *)st)->head_due)
-		submit_head((struct h2sx *)st);
+	while ((sx = list_first(&s->due, struct h2sx, due))) {
+		submit_head(sx);
+		deliver(&sx->st);
+	}
 }
 
 static bool is_finished(const struct h2server *s)
@@ -659,50 +616,33 @@ static size_t h2_open(const struct http_server *base)
 static const struct http_server_ops h2_ops = {
 	.drain = h2_drain, .end = h2_end, .open = h2_open};
 
-static nghttp2_session_callbacks *callbacks(void)
-{
-	nghttp2_session_callbacks *cb;
-
-	if (nghttp2_session_callbacks_new(&cb) != 0)
-		return NULL;
-	h2_common_callbacks(cb);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_chunk);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
-	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
-	return cb;
-}
-
-static uint32_t or_else(uint32_t v, uint32_t other)
-{
-	return v ? v : other;
-}
-
 struct http_server *h2_server_new(
 	struct conn *c, const struct http_server_config *cfg, struct err *e)
 {
 	struct h2server *s = calloc(1, sizeof *s);
-	nghttp2_session_callbacks *cb = callbacks();
-	uint32_t head = (uint32_t)(cfg->head_max ? cfg->head_max : HTTP_HEAD_MAX);
+	struct h2_config h2 = {.head_max = cfg->head_max,
+		.max_streams = cfg->max_streams ? cfg->max_streams : 100,
+		.stream_window = cfg->stream_window,
+		.conn_window = cfg->conn_window,
+		.ping_every = cfg->keepalive_every,
+		.ping_timeout = cfg->keepalive_timeout,
+		.stall = cfg->stall};
 
-	if (!s || !cb || h2_init(&s->h2, c, true, cb, s, head, e) < 0) {
-		nghttp2_session_callbacks_del(cb);
+	if (s) {
+		later_init(&s->h2.later, on_later);
+		list_init(&s->due);
+	}
+	if (!s || h2_init(&s->h2, &kind, s, c, &h2, e) < 0) {
+		if (s)
+			later_clear(&s->h2.later);
 		free(s);
 		err_set(e, ERR_LIMIT, "no memory for a connection");
 		return NULL;
 	}
-	nghttp2_session_callbacks_del(cb);
 	s->magic = H2SERVER_MAGIC;
 	s->base.ops = &h2_ops;
-	later_init(&s->h2.later, on_later);
 	timer_init(&s->drain, c->loop, on_drain);
 	timer_init(&s->idle, c->loop, on_idle);
-	h2_settings(&s->h2, or_else(cfg->max_streams, 100),
-		or_else(cfg->stream_window, NGHTTP2_INITIAL_WINDOW_SIZE),
-		or_else(cfg->conn_window, 1 << 20), head, false);
-	h2_keepalive(&s->h2, cfg->keepalive_every, cfg->keepalive_timeout, false);
 	conn_use(c, &h2_user, s);
 	return &s->base;
 }

@@ -102,6 +102,37 @@ int fields_set(struct fields *f, struct arena *a, struct slice name, struct slic
 	return 0;
 }
 
+static size_t joined_size(const struct fields *f, struct slice name, size_t between)
+{
+	size_t n = 0;
+
+	for (size_t i = index_of(f, name, 0); i < f->n; i = index_of(f, name, i + 1))
+		n += f->v[i].value.n + between;
+	return n;
+}
+
+int fields_join(
+	struct fields *f, struct arena *a, struct slice name, struct slice between)
+{
+	size_t first = index_of(f, name, 0), n = 0;
+	char *p;
+
+	if (first == f->n || index_of(f, name, first + 1) == f->n)
+		return 0;
+	p = arena_alloc(a, joined_size(f, name, between.n));
+	if (!p)
+		return -1;
+	for (size_t i = first; i < f->n; i = index_of(f, name, i + 1)) {
+		if (i != first) {
+			memcpy(p + n, between.p, between.n);
+			n += between.n;
+		}
+		memcpy(p + n, f->v[i].value.p, f->v[i].value.n);
+		n += f->v[i].value.n;
+	}
+	return fields_set(f, a, name, (struct slice){p, n});
+}
+
 void fields_remove(struct fields *f, struct slice name)
 {
 	size_t i = index_of(f, name, 0);

@@ -76,6 +76,9 @@ int fields_add(
 /* Replaces the first, removes the others; adds when there is none. */
 int fields_set(
 	struct fields *f, struct arena *a, struct slice name, struct slice value);
+/* Makes one of all with that name, in order (RFC 9113 §8.2.3: cookies). */
+int fields_join(
+	struct fields *f, struct arena *a, struct slice name, struct slice between);
 void fields_remove(struct fields *f, struct slice name);
 /* The first, or NULL. */
 const struct field *fields_find(const struct fields *f, struct slice name);

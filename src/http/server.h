@@ -23,6 +23,8 @@ struct http_server_config {
 	uint32_t stream_window; /* 0: 65535; h2, what we let the peer send */
 	uint32_t conn_window;   /* 0: 1 MB */
 	uint64_t keepalive_every, keepalive_timeout; /* h2 PING; ns; 0: off */
+	uint64_t stall; /* h2: how long a stream may take nothing while memory is short;
+			   0: 5 min */
 	uint64_t idle_timeout; /* ns without an exchange, then closed in order; 0: none
 				*/
 	uint64_t head_timeout; /* ns for a head once its first byte came, then 408; 0:
@@ -41,6 +43,9 @@ struct http_server_user {
 		const struct err *why);
 	/* The connection is over (all exchanges are); the server frees itself after. */
 	void (*on_gone)(void *arg, const struct err *e);
+	/* May be NULL.  The peer broke a limit or a rule, of a fixed list ("rapid
+	 * reset"): to be counted.  Not the place to end the server. */
+	void (*on_fault)(void *arg, const char *what);
 };
 
 /* Takes `c` (with the bytes it kept).  `cfg` is borrowed for the server's life. */

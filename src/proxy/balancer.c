@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/endpoint.h"
+#include "proxy/extended.h"
 
 struct fixed { /* the owner of a fixed address: a snapshot of one */
 	struct ref ref;
@@ -712,14 +713,27 @@ static enum flow again_error(struct exch *x, void *shared, void *state)
 	if (x->raced)
 		send_fresh(p);
 	p->last = x->err;
-	if (x->reset_code == HTTP_REFUSED_STREAM)
+	/* not when its limit was only just told, or it is going away */
+	if (x->reset_code == HTTP_REFUSED_STREAM && http_client_has_room(p->client))
 		endpoint_refused(p->endpoint, &x->err);
 	release(p);
 	return FLOW_AGAIN;
 }
 
-const struct filter again_filter = {
-	.name = "again", .on_request = again_request, .on_error = again_error};
+static enum flow again_response(struct exch *x, void *shared, void *state)
+{
+	(void)shared, (void)state;
+	if (!extended_was_ignored(x->user))
+		return FLOW_NEXT;
+	x->touched = true; /* it was heard */
+	err_set(&x->err, ERR_CLOSED, "the server does not switch protocols");
+	return FLOW_ABORT;
+}
+
+const struct filter again_filter = {.name = "again",
+	.on_request = again_request,
+	.on_response = again_response,
+	.on_error = again_error};
 
 /* ---- streams ---- */
 

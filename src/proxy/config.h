@@ -72,6 +72,7 @@ struct proxy_config {
 	const char *tap_identity;
 	uint32_t head_max; /* bytes, of any head or trailers */
 	uint64_t head_timeout;
+	uint64_t h2_stall;
 };
 
 /* Returns the number of mistakes, each printed on stderr with its variable's name. */

@@ -127,9 +127,11 @@ static size_t server_in(struct conn *server, void *arg, const uint8_t *p, size_t
 {
 	struct duct *d = arg;
 
-	(void)server, (void)p;
+	(void)server;
 	if (n == 0 || d->at != DUCT_SNIFF)
 		return 0;
+	if (detect_server_http2(p, n))
+		return 0; /* says nothing of its client, who is to speak yet */
 	if (d->sniff)
 		sniff_end(d->sniff);
 	d->sniff = NULL;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/extended.h"
 #include "proxy/session.h"
 
 static void retry_due(struct timer *t)
@@ -104,6 +105,7 @@ struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker
 		list_init(&ep->waiting[k]);
 	}
 	timer_init(&ep->retry, w->loop, retry_due);
+	timer_init(&ep->queue, w->loop, session_queue_due);
 	ep->transport = dialed_meter(ep, side);
 	ep->rtt_at = loop_now(w->loop);
 	return ep;
@@ -117,6 +119,7 @@ void endpoint_reap(struct endpoint *ep)
 	if (!list_is_empty(&ep->sessions[0]) || !list_is_empty(&ep->sessions[1]))
 		return;
 	timer_clear(&ep->retry);
+	timer_clear(&ep->queue);
 	transport_meter_put(ep->transport);
 	meter_put(ep->meter);
 	free(ep->authority);
@@ -252,6 +255,8 @@ void endpoint_answered(struct endpoint *ep)
 
 static enum http_kind kind_for(const struct endpoint *ep, const struct px *p)
 {
+	if (p->was_extended || (extended_is(p) && ep->no_extended))
+		return HTTP_KIND_1;
 	if (p->x->req.upgrade.n || slice_is(p->x->req.method, "CONNECT"))
 		return p->x->req.version == HTTP_2 ? HTTP_KIND_2 : HTTP_KIND_1;
 	if (ep->use.hint == HINT_H2 || p->x->req.version == HTTP_2)
@@ -306,7 +311,7 @@ void endpoint_begin(struct endpoint *ep, struct px *p)
 		meter_put(p->meter);
 		p->meter = endpoint_meter(ep, p->x->req.authority);
 	}
-	if (s) {
+	if (s && session_takes(s, p)) {
 		session_begin(s, p);
 		return;
 	}
@@ -330,4 +335,7 @@ void endpoint_sweep(struct endpoint *ep, uint64_t now)
 	struct session *s;
 
 	list_each(s, &ep->sessions[HTTP_KIND_1], node) session_sweep(s, now);
+	list_each(s, &ep->sessions[HTTP_KIND_2],
+		node) if (&s->node != ep->sessions[HTTP_KIND_2].next)
+		session_sweep(s, now);
 }

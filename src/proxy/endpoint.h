@@ -44,6 +44,8 @@ struct endpoint {
 	struct list sessions[2]; /* by kind: with room first */
 	struct list waiting[2];  /* px by kind */
 	unsigned dialing[2];
+	struct timer queue;  /* somebody waits for a session that is full */
+	bool no_extended;    /* it takes no extended CONNECT, as far as is known */
 	struct list streams; /* being dialled */
 
 	struct transport_meter *transport;
@@ -81,7 +83,8 @@ void endpoint_dial_worked(struct endpoint *ep);
 void endpoint_refused(struct endpoint *ep, const struct err *e);
 void endpoint_answered(struct endpoint *ep);
 
-/* Closes HTTP/1 connections idle for longer than the pool's limit. */
+/* Closes connections idle for longer than the pool's limit: HTTP/1, and HTTP/2 beyond
+ * the first. */
 void endpoint_sweep(struct endpoint *ep, uint64_t now);
 void endpoint_drain(struct endpoint *ep);
 /* Frees it when it was removed and nothing uses it any more. */

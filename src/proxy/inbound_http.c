@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
+#include "proxy/fault.h"
 #include "proxy/inbound_direct.h"
 
 /* ---- orig-proto: HTTP/1 that a proxy of ours carried over HTTP/2 ---- */
@@ -290,8 +291,17 @@ static void on_refused(
 	px_refused(c->duct.client.worker, SIDE_IN, informs(c), rsp, a, why);
 }
 
-static const struct http_server_user server_user = {
-	.on_exch = on_exch, .on_refused = on_refused, .on_gone = on_gone};
+static void on_fault(void *arg, const char *what)
+{
+	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
+
+	peer_fault(c->duct.client.worker, SIDE_IN, true, &c->peer.ip, what);
+}
+
+static const struct http_server_user server_user = {.on_exch = on_exch,
+	.on_refused = on_refused,
+	.on_gone = on_gone,
+	.on_fault = on_fault};
 
 void in_http_begin(struct in_conn *c, enum http_kind kind)
 {

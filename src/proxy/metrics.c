@@ -69,6 +69,12 @@ static const struct family_info {
 		"The total number of outbound HTTP requests that could not be "
 		"processed.",
 		COUNTER},
+	[M_IN_H2_PEER_ERRORS] = {"inbound_http2_peer_errors_total",
+		"Limits and rules of HTTP/2 that peers of the inbound side broke.",
+		COUNTER},
+	[M_OUT_H2_PEER_ERRORS] = {"outbound_http2_peer_errors_total",
+		"Limits and rules of HTTP/2 that peers of the outbound side broke.",
+		COUNTER},
 	[M_IN_TCP_ERRORS] = {"inbound_tcp_errors_total",
 		"The total number of inbound TCP connections that could not be "
 		"processed.",

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
+#include "proxy/fault.h"
 #include "proxy/outbound_int.h"
 
 /* ---- route ---- */
@@ -226,8 +227,17 @@ static void on_refused(
 	px_refused(w, SIDE_OUT, !w->cfg->no_informational, rsp, a, why);
 }
 
-static const struct http_server_user server_user = {
-	.on_exch = on_exch, .on_refused = on_refused, .on_gone = on_gone};
+static void on_fault(void *arg, const char *what)
+{
+	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
+
+	peer_fault(c->duct.client.worker, SIDE_OUT, true, &c->duct.conn->peer.ip, what);
+}
+
+static const struct http_server_user server_user = {.on_exch = on_exch,
+	.on_refused = on_refused,
+	.on_gone = on_gone,
+	.on_fault = on_fault};
 
 void out_http_begin(struct out_conn *c, enum http_kind kind)
 {

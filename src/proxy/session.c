@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/spelling.h"
+#include "proxy/extended.h"
+#include "proxy/fault.h"
 
 static void session_free(struct session *s, const struct err *why)
 {
@@ -29,18 +31,40 @@ static bool is_stale(const struct session *s, uint64_t now)
 	return said && s->idle_since && now - s->idle_since >= said - margin;
 }
 
+static bool has_room(const struct session *s)
+{
+	return s->client && !s->closing && http_client_has_room(s->client);
+}
+
+/* A limit that changed may have left a full one in front. */
+static struct session *any_with_room(struct endpoint *ep)
+{
+	struct session *s;
+
+	list_each(s, &ep->sessions[HTTP_KIND_2], node) if (has_room(s)) return s;
+	return NULL;
+}
+
 struct session *session_with_room(struct endpoint *ep, enum http_kind kind)
 {
 	struct session *s;
 
+	if (kind == HTTP_KIND_2)
+		return any_with_room(ep);
 	while ((s = list_first(&ep->sessions[kind], struct session, node))) {
-		if (!s->client || s->closing || !http_client_has_room(s->client))
+		if (!has_room(s))
 			return NULL;
 		if (!is_stale(s, loop_now(ep->worker->loop)))
 			return s;
 		session_drain(s);
 	}
 	return NULL;
+}
+
+bool session_takes(const struct session *s, const struct px *p)
+{
+	return s->kind == HTTP_KIND_1 || !extended_is(p) ||
+	       http_client_takes_connect(s->client) == 1;
 }
 
 /* "HTTP/1.1; absolute-form; case=title": what the far proxy is to turn it back into. */
@@ -94,6 +118,15 @@ static void carry(struct px *p, enum http_kind kind)
 			orig_proto(req, p->x->arena));
 }
 
+/* What came as HTTP/2 and goes on as HTTP/1 (RFC 9113 §8.2.3, RFC 8441 §5). */
+static void for_http1(struct px *p)
+{
+	(void)fields_join(/* else they go as they came */
+		&p->x->req.fields, p->x->arena, SLICE("cookie"), SLICE("; "));
+	if (extended_is(p))
+		(void)extended_to_upgrade(p); /* without a key the server refuses it */
+}
+
 void session_begin(struct session *s, struct px *p)
 {
 	struct exch *x = p->x;
@@ -103,6 +136,8 @@ void session_begin(struct session *s, struct px *p)
 	meter_request(p->meter);
 	if (p->side == SIDE_OUT)
 		carry(p, s->kind);
+	if (s->kind == HTTP_KIND_1 && p->version == HTTP_2)
+		for_http1(p);
 	http_client_begin(s->client, x);
 	if (p->client && p->request_ended)
 		http_client_end_body(x, p->trailers);
@@ -114,16 +149,38 @@ void session_begin(struct session *s, struct px *p)
 	}
 }
 
+/* Those whose extended CONNECT this endpoint does not take go on as upgrades. */
+static void upgrade_waiting(struct endpoint *ep)
+{
+	struct px *p;
+
+	ep->no_extended = true;
+	list_each(p, &ep->waiting[HTTP_KIND_2], node) if (extended_is(p))
+	{
+		list_remove(&p->node);
+		list_push(&ep->waiting[HTTP_KIND_1], &p->node);
+	}
+	session_dial(ep, HTTP_KIND_1);
+}
+
+static struct px *next_waiting(const struct session *s)
+{
+	struct px *p;
+
+	list_each(p, &s->ep->waiting[s->kind], node) if (session_takes(s, p)) return p;
+	return NULL;
+}
+
 static void serve_waiting(struct session *s)
 {
 	struct endpoint *ep = s->ep;
 	struct px *p;
 
-	while (!s->closing && http_client_has_room(s->client) &&
-		(p = list_first(&ep->waiting[s->kind], struct px, node))) {
+	while (has_room(s) && (p = next_waiting(s))) {
 		list_remove(&p->node);
 		session_begin(s, p);
 	}
+	session_dial(ep, s->kind);
 }
 
 static void client_room(void *arg, struct http_client *c)
@@ -136,6 +193,28 @@ static void client_room(void *arg, struct http_client *c)
 	serve_waiting(s);
 }
 
+/* The server said, anew, what it takes. */
+static void client_settings(void *arg, struct http_client *c)
+{
+	struct session *s = arg;
+
+	s->heard = true;
+	if (http_client_takes_connect(c) == 1)
+		s->ep->no_extended = false;
+	else
+		upgrade_waiting(s->ep);
+	serve_waiting(s);
+}
+
+static void client_fault(void *arg, const char *what)
+{
+	const struct endpoint *ep = ((struct session *)arg)->ep;
+	struct pworker *w = ep->worker;
+
+	peer_fault(w, ep->side == &w->cfg->in ? SIDE_IN : SIDE_OUT, false,
+		&ep->info->addr.ip, what);
+}
+
 static void client_idle(void *arg, struct http_client *c)
 {
 	struct session *s = arg;
@@ -144,7 +223,7 @@ static void client_idle(void *arg, struct http_client *c)
 	s->idle_since = loop_now(s->ep->worker->loop);
 	if (s->ep->at == ENDPOINT_REMOVED || s->ep->worker->draining)
 		session_drain(s);
-	else if (s->kind == HTTP_KIND_1)
+	else if (s->kind == HTTP_KIND_1 || &s->node != s->ep->sessions[s->kind].next)
 		worker_tick(s->ep->worker);
 }
 
@@ -167,12 +246,16 @@ static void client_gone(void *arg, struct http_client *c, const struct err *e)
 
 	(void)c;
 	ep->users++;
+	if (kind == HTTP_KIND_2 && !s->heard)
+		upgrade_waiting(ep); /* perhaps it does not even speak HTTP/2 */
 	session_free(s, e);
 	session_dial(ep, kind);
 	endpoint_unuse(ep);
 }
 
 static const struct http_client_user client_user = {.on_room = client_room,
+	.on_settings = client_settings,
+	.on_fault = client_fault,
 	.on_idle = client_idle,
 	.on_closing = client_closing,
 	.on_gone = client_gone};
@@ -197,7 +280,8 @@ static void dial_open(struct conn *c, void *arg)
 		.stream_window = h2->stream_window,
 		.conn_window = h2->conn_window,
 		.keepalive_every = ep->info->ping_every,
-		.keepalive_timeout = ep->info->ping_timeout};
+		.keepalive_timeout = ep->info->ping_timeout,
+		.stall = ep->worker->cfg->h2_stall};
 	enum transport_session spoken =
 		s->kind == HTTP_KIND_2 ? SESSION_HTTP2 : SESSION_HTTP1;
 	struct err e;
@@ -262,15 +346,46 @@ static bool dial_one(struct endpoint *ep, enum http_kind kind)
 	return true;
 }
 
+/* How long one may wait for a stream of a server whose sessions are all full; and how
+ * long for a server that may not even speak HTTP/2. */
+#define QUEUE_LIMIT (10 * NS_PER_S)
+#define PROBE_LIMIT NS_PER_S
+
+/* A session that has not said its limit may have room soon; one whose server wants no
+ * streams now says so for all. */
+static bool may_dial_another(const struct endpoint *ep)
+{
+	const struct session *s;
+	unsigned n = 0;
+
+	list_each(s, &ep->sessions[HTTP_KIND_2], node)
+	{
+		if (!s->client || s->closing)
+			continue;
+		if (!s->heard || http_client_limit(s->client) == 0)
+			return false;
+		n++;
+	}
+	return n < H2_SESSIONS_MAX;
+}
+
 static unsigned wanted(const struct endpoint *ep, enum http_kind kind)
 {
 	unsigned n = 0;
 
+	if (kind == HTTP_KIND_2)
+		return !list_is_empty(&ep->waiting[kind]) && may_dial_another(ep);
 	for (const struct list *l = ep->waiting[kind].next; l != &ep->waiting[kind];
 		l = l->next)
-		if (++n >= ep->side->max_idle_conns || kind == HTTP_KIND_2)
+		if (++n >= ep->side->max_idle_conns)
 			break;
 	return n;
+}
+
+static void wait_in_queue(struct endpoint *ep)
+{
+	if (!list_is_empty(&ep->waiting[HTTP_KIND_2]) && !timer_is_set(&ep->queue))
+		timer_set(&ep->queue, PROBE_LIMIT);
 }
 
 void session_dial(struct endpoint *ep, enum http_kind kind)
@@ -278,6 +393,41 @@ void session_dial(struct endpoint *ep, enum http_kind kind)
 	while (ep->at != ENDPOINT_REMOVED && ep->dialing[kind] < wanted(ep, kind))
 		if (!dial_one(ep, kind))
 			return;
+	wait_in_queue(ep);
+}
+
+static bool is_heard(const struct endpoint *ep)
+{
+	const struct session *s;
+
+	list_each(s, &ep->sessions[HTTP_KIND_2], node) if (s->heard) return true;
+	return false;
+}
+
+static bool is_late(const struct px *p, uint64_t now)
+{
+	return now - p->sent >= QUEUE_LIMIT;
+}
+
+void session_queue_due(struct timer *t)
+{
+	struct endpoint *ep = container_of(t, struct endpoint, queue);
+	uint64_t now = loop_now(ep->worker->loop);
+	struct px *p;
+	struct err e;
+
+	err_set(&e, ERR_BUSY, "%s: its HTTP/2 connections take no more streams",
+		ep->text);
+	ep->users++;
+	while ((p = list_first(&ep->waiting[HTTP_KIND_2], struct px, node)) &&
+		is_late(p, now)) {
+		list_remove(&p->node);
+		exch_fail(p->x, &e);
+	}
+	if (ep->at != ENDPOINT_REMOVED && !is_heard(ep))
+		upgrade_waiting(ep);
+	wait_in_queue(ep);
+	endpoint_unuse(ep);
 }
 
 void session_drain(struct session *s)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/worker.h"
 
-#include <malloc.h>
-
 #include "base/clock.h"
 #include "proxy/balancer.h"
 #include "proxy/inbound.h"
@@ -32,20 +30,6 @@ static bool has_work(const struct pworker *w)
 	       w->balancers.count || w->meters.count || w->transports.count;
 }
 
-/*
- * A crowd of connections leaves the heap full of holes, which stay the process's own
- * until it is asked to give them back.
- */
-#define CROWD 256
-
-static void give_back(struct pworker *w)
-{
-	if (w->nconns_peak < CROWD || w->nconns > w->nconns_peak / 2)
-		return;
-	w->nconns_peak = w->nconns;
-	malloc_trim(0);
-}
-
 static void tick(struct timer *t)
 {
 	struct pworker *w = container_of(t, struct pworker, tick);
@@ -56,7 +40,8 @@ static void tick(struct timer *t)
 	outbound_sweep(w);
 	balancers_sweep(w, false);
 	meters_sweep(w);
-	give_back(w);
+	if (w->index == 0) /* for all */
+		heap_give_back(&w->heap);
 	if (has_work(w))
 		worker_tick(w);
 }
@@ -67,6 +52,7 @@ static struct http_server_config http_config(
 	return (struct http_server_config){.head_max = cfg->head_max,
 		.head_timeout = cfg->head_timeout,
 		.max_streams = side->h2_server.max_streams,
+		.stall = cfg->h2_stall,
 		.stream_window = side->h2_server.stream_window,
 		.conn_window = side->h2_server.conn_window,
 		.keepalive_every = side->h2_server.ping_every,
@@ -108,8 +94,6 @@ void client_add(struct pworker *w, struct client *c)
 {
 	c->worker = w;
 	list_push(&w->conns, &c->node);
-	if (++w->nconns > w->nconns_peak)
-		w->nconns_peak = w->nconns;
 }
 
 void client_remove(struct client *c)
@@ -117,7 +101,6 @@ void client_remove(struct client *c)
 	struct pworker *w = c->worker;
 
 	list_remove(&c->node);
-	w->nconns--;
 	drain_check(w);
 }
 

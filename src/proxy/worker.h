@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "proxy/config.h"
 #include "proxy/disco.h"
+#include "proxy/heap.h"
 #include "proxy/metrics.h"
 
 struct pworker {
@@ -34,8 +35,8 @@ struct pworker {
 	struct list conns;     /* struct client: every accepted connection */
 	struct list shaking;   /* struct in_conn: TLS handshakes, the oldest first */
 	unsigned nshaking;
-	unsigned nconns, nconns_peak; /* since freed memory was given back */
 	struct timer tick; /* a second, while there is something to count or to evict */
+	struct heap_watch heap;
 	uint32_t
 		in_flight[2]; /* exchanges without a response head: inbound, outbound */
 	bool draining;        /* what still comes is served and then ended */

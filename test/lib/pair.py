@@ -73,13 +73,14 @@ def script(d, extra="", ports=(8080, 2525)):
         f.write(extra)
 
 
-def start(ports):
-    """Namespaces, control planes and proxies; returns the folder with the logs."""
+def start(ports, extra=""):
+    """Namespaces, control planes and proxies; returns the folder with the logs.  `extra`: more lines of
+    the control planes' script."""
     d = tempfile.mkdtemp()
     os.chmod(d, 0o755)
     open(d + "/token", "w").write("token")
     namespaces()
-    script(d, ports=ports)
+    script(d, extra, ports)
     controls = [control(A, d, 86400), control(B, d, 86400)]
     proxies = [proxy(A, d, "client.test"), proxy(B, d, "web.test")]
     return d, controls, proxies

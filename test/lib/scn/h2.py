@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 frames and HPACK, as far as a script wants to see them (RFC 9113, RFC 7541)."""
-import struct, time
+import re, struct, time
 from collections import defaultdict
 
-from .text import Failed, check_fields, differ, flag, in_parts, quoted
+from .text import Failed, check_fields, differ, flag, in_parts, quoted, take
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -11,7 +11,7 @@ ERRORS = ("NO_ERROR PROTOCOL_ERROR INTERNAL_ERROR FLOW_CONTROL_ERROR SETTINGS_TI
           "REFUSED_STREAM CANCEL COMPRESSION_ERROR CONNECT_ERROR ENHANCE_YOUR_CALM INADEQUATE_SECURITY "
           "HTTP_1_1_REQUIRED").split()
 SETTING = {"HEADER_TABLE_SIZE": 1, "ENABLE_PUSH": 2, "MAX_CONCURRENT_STREAMS": 3, "INITIAL_WINDOW_SIZE": 4,
-           "MAX_FRAME_SIZE": 5, "MAX_HEADER_LIST_SIZE": 6}
+           "MAX_FRAME_SIZE": 5, "MAX_HEADER_LIST_SIZE": 6, "ENABLE_CONNECT_PROTOCOL": 8}
 
 STATIC = [tuple(l.partition("=")[::2]) for l in (
     ":authority :method=GET :method=POST :path=/ :path=/index.html :scheme=http :scheme=https :status=200 :status=204 "
@@ -129,7 +129,8 @@ def encode(fields):
 
 def parse_field(line):
     name, _, value = line.text[1:].partition(":")
-    return (line.text[0] + name).strip(), value.strip()
+    long = re.fullmatch(r'"(.)"\*(\d+)', value.strip())
+    return (line.text[0] + name).strip(), long[1] * int(long[2]) if long else value.strip()
 
 
 class Stream:
@@ -145,7 +146,7 @@ class Session:
         self.settings = settings
         self.fields, self.streams = Fields(), defaultdict(Stream)
         self.goaway, self.pongs, self.buf, self.block, self.theirs = None, 0, b"", None, {}
-        self.conn_window, self.next = 65535, 1
+        self.conn_window, self.next, self.flooding = 65535, 1, None
 
     def begin(self, limit):
         self.until = time.monotonic() + limit
@@ -154,10 +155,16 @@ class Session:
         else:
             self.peer.read(PREFACE)
         self.buf, self.peer.buf = self.peer.buf, b""
-        self.frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", SETTING[k], int(v)) for k, v in self.settings.items()))
+        self.send_settings(self.settings)
         self.read_until(lambda: self.theirs.get("seen"), "SETTINGS")
 
+    def send_settings(self, settings):
+        self.frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", SETTING[k], int(v)) for k, v in settings.items()))
+
     def frame(self, kind, flags, stream, payload):
+        if self.flooding is not None:
+            self.flooding += struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+            return
         self.peer.sock.settimeout(5)
         self.peer.note("> frame %d flags %x stream %d, %d bytes" % (kind, flags, stream, len(payload)))
         self.peer.sock.sendall(struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) +
@@ -274,12 +281,30 @@ class Session:
             if "in time" in str(e):
                 raise
 
+    def flood(self, words, below, limit):
+        """flood N: the "send" steps below, so often and all at once, whether the other side reads or not; a
+        stream called "new" is the next one, "same" the last"""
+        self.flooding = bytearray()
+        for _ in range(int(words[0])):
+            for line in below:
+                step = line.words()[1:]
+                if "new" in step:
+                    self.last, self.next = self.next, self.next + 2
+                self.send([str(self.last) if w in ("new", "same") else w for w in step], line.below, limit)
+        data, self.flooding = self.flooding, None
+        self.peer.note("> %d bytes of a flood" % len(data))
+        self.peer.sock.settimeout(limit)
+        try:
+            self.peer.sock.sendall(data)
+        except (OSError, TimeoutError) as e:
+            self.peer.note("the flood ends: %s" % e)
+
     def send(self, words, below, limit):
         self.until = time.monotonic() + limit
         what, end = words[0], flag(words, "end")
         stream = int(words[1]) if len(words) > 1 and str(words[1]).isdigit() else 0
         if what == "headers":
-            self.frame(HEADERS, 4 | end, stream, encode(map(parse_field, below)))
+            self.send_headers(stream, encode(map(parse_field, below)), end, take(words, "in"))
         elif what == "data":
             self.send_parts(stream, words[2:], end)
         elif what == "rst":
@@ -290,10 +315,20 @@ class Session:
             self.frame(PING, 0, 0, b"12345678")
         elif what == "window":
             self.frame(WINDOW, 0, stream, struct.pack(">I", int(words[2])))
+        elif what == "settings":
+            self.send_settings(dict(w.split("=") for w in words[1:]))
         elif what == "frame":  # frame TYPE FLAGS STREAM "payload"
             self.frame(int(words[1]), int(words[2]), int(words[3]), quoted(words[4:]))
         else:
             raise Failed("%r cannot be sent over HTTP/2" % what)
+
+    def send_headers(self, stream, block, end, parts):
+        """In one frame, or cut into so many: HEADERS and CONTINUATION."""
+        size = max(1, -(-len(block) // int(parts or 1)))
+        cut = [block[i:i + size] for i in range(0, len(block), size)] or [b""]
+        for i, part in enumerate(cut):
+            last = 4 if i + 1 == len(cut) else 0
+            self.frame(CONTINUATION if i else HEADERS, last | (0 if i else end), stream, part)
 
     def send_parts(self, stream, words, end):
         last = None
@@ -340,6 +375,11 @@ class Session:
             self.read_until(lambda: self.goaway, "GOAWAY")
             if words[1:] and self.goaway[1] != words[1]:
                 raise Failed("GOAWAY says %s" % self.goaway[1])
+        elif what == "settings":
+            self.read_until(lambda: self.theirs.get("seen"), "SETTINGS")
+            for name, value in (w.split("=") for w in words[1:]):
+                if str(self.theirs.get(SETTING[name])) != value:
+                    raise Failed("%s is %s" % (name, self.theirs.get(SETTING[name])))
         elif what == "pong":
             self.read_until(lambda: self.pongs, "a PING's answer")
             self.pongs -= 1

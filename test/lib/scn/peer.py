@@ -373,6 +373,9 @@ class Peer:
     def do_get(self, words):
         self.http2.get(words, self.below, self.limit)
 
+    def do_flood(self, words):
+        self.http2.flood(words, self.below, self.limit)
+
     def do_serve(self, words):
         self.http2.serve(words, self.limit)
 

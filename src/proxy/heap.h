@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_HEAP_H
+#define PROXY_HEAP_H
+
+/*
+ * What a crowd of connections or streams had, or a flood, stays the process's own in
+ * holes of its heap until malloc is asked to give it back.
+ */
+#include <stddef.h>
+
+struct heap_watch { /* zeroed */
+	unsigned calls;
+	size_t waste; /* bytes resident and of no use, that could not be given back */
+};
+
+/* To be called now and then, by one thread; looks every few calls. */
+void heap_give_back(struct heap_watch *w);
+
+#endif
