@@ -44,6 +44,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "api/destination.pb-c.h"
@@ -836,13 +837,19 @@ static void add_pem(struct buf *pem, struct buf *der)
 
 static void write_pem(const char *path, struct buf *pem, const struct key *key)
 {
+	char part[600];
 	struct err e;
-	FILE *f = fopen(path, "w");
+	FILE *f;
 
+	/* whole or not at all: the other pod's control plane reads it too */
+	snprintf(part, sizeof part, "%s+%d", path, (int)getpid());
+	f = fopen(part, "w");
 	if (!f || key_write_pem(key, pem, &e) < 0)
 		die("a certificate's file cannot be written");
 	fwrite(buf_slice(pem).p, 1, buf_len(pem), f);
 	fclose(f);
+	if (rename(part, path) < 0)
+		die("a certificate's file cannot be put in its place");
 	buf_fini(pem);
 }
 

@@ -167,8 +167,11 @@ class Scene:
     def do_anchors(self, line, words):
         """anchors ROOT…: the file $DIR/anchors has the certificates of these roots ("first": the one without a
         name); "anchors broken": none that can be read"""
-        out = ""
+        out, until = "", time.monotonic() + LIMIT
         for name in words:
+            file = self.dir + "/ca.pem.root." + name  # made by the control plane when it is told to
+            while name not in ("first", "broken") and not os.path.exists(file) and time.monotonic() < until:
+                time.sleep(0.01)
             out += "no certificate" if name == "broken" else self.anchors("" if name == "first" else ".root." + name)
         with open(self.dir + "/anchors+", "w") as f:
             f.write(out)
