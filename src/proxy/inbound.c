@@ -12,7 +12,9 @@
 #include "proxy/inbound_int.h"
 
 /* A client silent for this long may be waiting for the application to speak. */
-#define QUIET (2 * NS_PER_MS)
+#define QUIET        NS_PER_MS
+/* Another proxy has waited for its client already. */
+#define QUIET_MESHED (QUIET / 4)
 
 const char *in_identity(const struct in_conn *c)
 {
@@ -352,8 +354,8 @@ static const struct sniff_user http_sniff = {.on_verdict = http_verdict,
 
 static void detect_http(struct in_conn *c)
 {
-	struct sniff_spec spec = {
-		.quiet = QUIET, .limit = c->port->policy->detect_timeout};
+	struct sniff_spec spec = {.quiet = c->tls ? QUIET_MESHED : QUIET,
+		.limit = c->port->policy->detect_timeout};
 	struct err e;
 
 	c->at = IN_DETECT;
