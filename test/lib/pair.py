@@ -21,6 +21,12 @@ def ok(cond, name, detail=""):
     print("%sok %d - %s" % ("" if cond else "not ", count, name), flush=True)
 
 
+def skip(name, why):
+    global count
+    count += 1
+    print("ok %d - %s # SKIP %s" % (count, name, why), flush=True)
+
+
 def run(*args, **kw):
     return subprocess.run(args, check=True, capture_output=True, text=True, **kw)
 
