@@ -7,7 +7,7 @@ from pair import TOP
 
 BIN, MATRIX = TOP + "/build/peers", TOP + "/test/peers/matrix"
 PY = BIN + "/python/bin/python"
-PIP = "h11==0.16.0 httpx==0.28.1 h2==4.4.1 websockets==17.4 wsproto==1.3.2 hypercorn==0.18.0".split()
+PIP = "h11==0.16.0 httpx==0.28.1 h2==4.4.1 websockets==17.4 wsproto==1.3.2 hypercorn==0.18.0 grpcio==1.85.3".split()
 NPM = "undici@7.30.2 ws@8.23.0".split()
 os.environ["NODE_PATH"] = BIN + "/node/node_modules"
 

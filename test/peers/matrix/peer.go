@@ -84,6 +84,12 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	switch what {
 	case "echo":
 		echo(w, r)
+	case "check":
+		s := sha256.New()
+		io.Copy(s, r.Body)
+		if hex.EncodeToString(s.Sum(nil)) != arg {
+			w.WriteHeader(500)
+		}
 	case "bytes":
 		h.Set("Content-Length", arg)
 		w.Write(pattern(n))
