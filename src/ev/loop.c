@@ -8,9 +8,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+
+/* The poller's own clock has ticks of up to 4 ms; a timer due sooner than this gets the
+ * kernel's, which is exact and costs a system call. */
+#define EXACT_BELOW (5 * NS_PER_MS)
 
 struct post {
 	struct post *next;
@@ -36,7 +41,9 @@ struct loop {
 	struct timer **heap; /* heap[1] is due first; [0] is unused */
 	size_t ntimers, heap_cap;
 	struct event timer_ev; /* ends the wait when the first timer is due */
-	uint64_t timer_at;     /* what it is set to; 0: not set */
+	int exact;             /* timerfd: does the same for a timer that is due soon */
+	struct event exact_ev;
+	uint64_t timer_at; /* what one of the two is set to; 0: not set */
 
 	int wake; /* eventfd: other threads have posted */
 	struct event wake_ev;
@@ -379,6 +386,18 @@ static struct event_base *base_new(void)
 	return base;
 }
 
+static void loop_close(struct loop *l)
+{
+	if (l->wake >= 0)
+		close(l->wake);
+	if (l->exact >= 0)
+		close(l->exact);
+	if (l->base)
+		event_base_free(l->base);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
 struct loop *loop_new(struct err *e)
 {
 	struct loop *l = calloc(1, sizeof *l);
@@ -393,16 +412,18 @@ struct loop *loop_new(struct err *e)
 	l->now = clock_mono();
 	l->base = base_new();
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!l->base || l->wake < 0) {
+	l->exact = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!l->base || l->wake < 0 || l->exact < 0) {
 		err_sys(e, "make an event loop");
-		if (l->base)
-			event_base_free(l->base);
-		free(l);
+		loop_close(l);
 		return NULL;
 	}
 	event_assign(&l->wake_ev, l->base, l->wake, EV_READ | EV_PERSIST, on_wake, l);
 	event_add(&l->wake_ev, NULL);
 	event_assign(&l->timer_ev, l->base, -1, 0, on_timer, l);
+	event_assign(&l->exact_ev, l->base, l->exact, EV_READ | EV_PERSIST | EV_ET,
+		on_timer, l);
+	event_add(&l->exact_ev, NULL);
 	return l;
 }
 
@@ -419,20 +440,36 @@ void loop_free(struct loop *l)
 	}
 	event_del(&l->wake_ev);
 	event_del(&l->timer_ev);
-	close(l->wake);
-	event_base_free(l->base);
+	event_del(&l->exact_ev);
 	for (size_t i = 0; i < countof(l->scratch); i++)
 		free(l->scratch[i]);
 	free(l->heap);
-	pthread_mutex_destroy(&l->lock);
-	free(l);
+	loop_close(l);
+}
+
+/* Not read when it has fired: it is edge-triggered. */
+static void set_exact(struct loop *l, uint64_t when)
+{
+	struct itimerspec at = {.it_value.tv_sec = (time_t)(when / NS_PER_S),
+		.it_value.tv_nsec = (long)(when % NS_PER_S)};
+
+	must(timerfd_settime(l->exact, TFD_TIMER_ABSTIME, &at, NULL) == 0);
+}
+
+static void set_coarse(struct loop *l, uint64_t ns)
+{
+	struct timeval tv;
+
+	ns += NS_PER_US - 1;
+	tv.tv_sec = (time_t)(ns / NS_PER_S);
+	tv.tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US);
+	event_add(&l->timer_ev, &tv);
 }
 
 /* Makes the wait end when the first timer is due. */
 static void set_timer(struct loop *l)
 {
 	uint64_t when = l->ntimers ? l->heap[1]->when : 0;
-	struct timeval tv;
 	uint64_t ns;
 
 	if (when == l->timer_at)
@@ -440,10 +477,11 @@ static void set_timer(struct loop *l)
 	if (!when || (l->timer_at && l->timer_at < when))
 		return; /* it wakes up early, once, and finds nothing due */
 	l->timer_at = when;
-	ns = when > l->now ? when - l->now + NS_PER_US - 1 : 0;
-	tv.tv_sec = (time_t)(ns / NS_PER_S);
-	tv.tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US);
-	event_add(&l->timer_ev, &tv);
+	ns = when > l->now ? when - l->now : 0;
+	if (ns < EXACT_BELOW)
+		set_exact(l, when);
+	else
+		set_coarse(l, ns);
 }
 
 int loop_run(struct loop *l, struct err *e)

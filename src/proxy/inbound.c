@@ -11,7 +11,9 @@
 #include "proxy/inbound_direct.h"
 
 /* A client silent for this long may be waiting for the application to speak. */
-#define QUIET (2 * NS_PER_MS)
+#define QUIET        NS_PER_MS
+/* Another proxy has waited for its client already. */
+#define QUIET_MESHED (QUIET / 4)
 
 /* ---- end ---- */
 
@@ -145,8 +147,8 @@ static void http_verdict(struct in_conn *c, enum detect d)
 
 static void detect_http(struct in_conn *c)
 {
-	struct sniff_spec spec = {
-		.quiet = QUIET, .limit = c->port->policy->detect_timeout};
+	struct sniff_spec spec = {.quiet = c->tls ? QUIET_MESHED : QUIET,
+		.limit = c->port->policy->detect_timeout};
 
 	c->at = IN_DETECT;
 	duct_sniff(&c->duct, &spec);

@@ -13,7 +13,7 @@
  * A client silent for this long may be waiting for the server to speak; where clients
  * have spoken HTTP before there is less of a hurry.
  */
-#define QUIET      (2 * NS_PER_MS)
+#define QUIET      NS_PER_MS
 #define QUIET_HTTP (50 * NS_PER_MS)
 
 static struct transport_meter *accepted_meter(const struct out_conn *c)

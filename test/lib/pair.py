@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two pods as network namespaces, each with mesh-init's rules, a real proxy and a scripted control
 plane: what tests of the pair share.  TAP lines by ok(); begin with missing(), end with finish()."""
-import os, signal, subprocess, sys, tempfile, time
+import os, shutil, signal, subprocess, sys, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MESH, CONTROL = TOP + "/build/mesh", TOP + "/build/tool/scripted_control"
 TAG = "m%d" % (os.getpid() % 100000)
 A, B = TAG + "a", TAG + "b"
 ADDR = "10.99.0.2"
-procs, count, failed = [], 0, 0
+procs, folders, count, failed = [], [], 0, 0
 
 
 def ok(cond, name, detail=""):
@@ -19,6 +19,12 @@ def ok(cond, name, detail=""):
         for line in str(detail).splitlines()[-15:]:
             print("# " + line)
     print("%sok %d - %s" % ("" if cond else "not ", count, name), flush=True)
+
+
+def skip(name, why):
+    global count
+    count += 1
+    print("ok %d - %s # SKIP %s" % (count, name, why), flush=True)
 
 
 def run(*args, **kw):
@@ -73,10 +79,16 @@ def script(d, extra="", ports=(8080, 2525)):
         f.write(extra)
 
 
+def plain(port):
+    """For a script: a service whose endpoint is not meshed, though a proxy is before it."""
+    return "service %s:%d s%d:%d\nendpoint s%d:%d %s:%d\n" % (ADDR, port, port, port, port, port, ADDR, port)
+
+
 def start(ports, extra=""):
     """Namespaces, control planes and proxies; returns the folder with the logs.  `extra`: more lines of
     the control planes' script."""
     d = tempfile.mkdtemp()
+    folders.append(d)
     os.chmod(d, 0o755)
     open(d + "/token", "w").write("token")
     namespaces()
@@ -144,4 +156,6 @@ def tests(main, why, name):
                 except OSError:
                     pass
             subprocess.run(["ip", "netns", "del", ns], capture_output=True)
+        for d in folders:
+            shutil.rmtree(d, ignore_errors=True)
     sys.exit(failed != 0)

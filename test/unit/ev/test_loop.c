@@ -351,3 +351,31 @@ TEST(a_worker_runs_what_is_posted_and_stops)
 	EQ_INT(worker_start(&k, 7, worker_init, &state, &e), -1);
 	EQ_STR(e.msg, "seven");
 }
+
+static struct timer tick;
+static uint64_t tick_at, least;
+static int ticks;
+
+static void on_tick(struct timer *t)
+{
+	uint64_t took = clock_mono() - tick_at;
+
+	OK(took >= NS_PER_MS);
+	least = took < least ? took : least;
+	if (++ticks == 50)
+		loop_stop(loop);
+	tick_at = clock_mono();
+	timer_set(t, NS_PER_MS + tick_at - loop_now(loop));
+}
+
+TEST(a_millisecond_is_one_and_not_two)
+{
+	loop = loop_new(NULL);
+	least = UINT64_MAX;
+	timer_init(&tick, loop, on_tick);
+	tick_at = clock_mono();
+	timer_set(&tick, NS_PER_MS + tick_at - loop_now(loop));
+	run();
+	OK(least < 1700 * NS_PER_US); /* the others may have met a busy machine */
+	loop_free(loop);
+}
