@@ -276,7 +276,7 @@ void duct_sniff(struct duct *d, const struct sniff_spec *how)
 	struct sniff_spec spec = *how;
 	struct err e;
 
-	if (!spec.quiet && d->client.worker->draining)
+	if (spec.quiet < DRAIN_QUIET && d->client.worker->draining)
 		spec.quiet = DRAIN_QUIET;
 	d->at = DUCT_SNIFF;
 	d->sniff = sniff_new(d->conn, &spec, &sniff_user, d, &e);
