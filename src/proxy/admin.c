@@ -35,7 +35,7 @@ static void get_metrics(struct call *c)
 {
 	struct buf b = BUF_INIT;
 
-	metrics_write(admin_of(c)->metrics, &b);
+	metrics_write(admin_of(c)->metrics, false, &b);
 	call_reply(c, 200, "text/plain", buf_slice(&b));
 	buf_fini(&b);
 }

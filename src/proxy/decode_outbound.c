@@ -419,7 +419,10 @@ static int forward(struct reading *r, const struct endpoint_info *to)
 
 	if (!b)
 		return no_memory(r);
-	*b = (struct backend){.kind = BACKEND_FORWARD, .forward = *to, .weight = 1};
+	*b = (struct backend){.meta = {"", "default", "", "forward", "", 0},
+		.kind = BACKEND_FORWARD,
+		.forward = *to,
+		.weight = 1};
 	r->p->proto = PROTO_DETECT;
 	return one_route(r, b, 1);
 }
@@ -435,9 +438,12 @@ static int overrides(struct reading *r, const Destination__DestinationProfile *m
 	for (size_t i = 0; i < m->n_dst_overrides; i++) {
 		if (m->dst_overrides[i]->weight == 0)
 			continue;
-		v[n++] = (struct backend){.kind = BACKEND_BALANCE,
-			.name = m->dst_overrides[i]->authority,
-			.weight = m->dst_overrides[i]->weight};
+		v[n++] =
+			(struct backend){.meta = {"", "default", "",
+						 m->dst_overrides[i]->authority, "", 0},
+				.kind = BACKEND_BALANCE,
+				.name = m->dst_overrides[i]->authority,
+				.weight = m->dst_overrides[i]->weight};
 	}
 	return n ? one_route(r, v, n) : 0;
 }

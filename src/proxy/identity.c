@@ -282,10 +282,15 @@ static void identity_metrics(void *arg, struct buf *out)
 	struct identity *id = arg;
 
 	buf_printf(out,
+		"# HELP control_identity_cert_expiration_timestamp_seconds When the "
+		"proxy's certificate expires.\n"
 		"# TYPE control_identity_cert_expiration_timestamp_seconds gauge\n"
 		"control_identity_cert_expiration_timestamp_seconds %llu\n"
+		"# HELP control_identity_cert_refresh_timestamp_seconds When it was "
+		"renewed last.\n"
 		"# TYPE control_identity_cert_refresh_timestamp_seconds gauge\n"
 		"control_identity_cert_refresh_timestamp_seconds %llu\n"
+		"# HELP control_identity_cert_refreshes_total Renewals, by result.\n"
 		"# TYPE control_identity_cert_refreshes_total counter\n"
 		"control_identity_cert_refreshes_total{result=\"ok\"} %llu\n"
 		"control_identity_cert_refreshes_total{result=\"error\"} %llu\n",

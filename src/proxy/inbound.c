@@ -65,7 +65,6 @@ static struct transport_meter *accepted_meter(struct in_conn *c)
 static void count(struct in_conn *c, enum family f, const struct authz *az)
 {
 	struct pworker *w = c->client.worker;
-	struct series *s;
 	struct buf b = BUF_INIT;
 
 	in_target_labels(&b, c);
@@ -74,28 +73,19 @@ static void count(struct in_conn *c, enum family f, const struct authz *az)
 	if (az)
 		labels_meta(&b, "authz_", &az->meta);
 	in_tls_labels(&b, c);
-	s = metrics_series(w->metrics, f, buf_slice(&b));
+	metrics_count(w->metrics, f, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 static void count_error(struct in_conn *c, const char *error)
 {
 	struct pworker *w = c->client.worker;
-	struct series *s;
 	struct buf b = BUF_INIT;
 
 	labels_add(&b, "error", slice_of(error));
 	in_target_labels(&b, c);
-	s = metrics_series(w->metrics, M_IN_TCP_ERRORS, buf_slice(&b));
+	metrics_count(w->metrics, M_IN_TCP_ERRORS, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 /* ---- end ---- */
@@ -110,9 +100,7 @@ void in_conn_free(struct in_conn *c, const struct err *why)
 	if (c->stream)
 		stream_cancel(c->stream);
 	list_remove(&c->node);
-	meter_put(c->grant.meter);
-	if (c->grant.allow)
-		series_put(c->grant.allow);
+	in_grant_drop(&c->grant);
 	balancer_unref(c->balancer);
 	if (c->port)
 		in_port_put(c->port);

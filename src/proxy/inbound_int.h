@@ -45,7 +45,9 @@ struct in_grant {
 	const struct inbound_policy *policy; /* compared, not followed */
 	const struct policy_route *route;
 	const struct authz *authz;
+	char *authority; /* that it was made for, where the label is asked for */
 	struct meter *meter;
+	struct route_meter *route_meter;
 	struct series *allow;
 };
 
@@ -78,6 +80,8 @@ struct in_conn {
 
 /* The client is known to speak HTTP. */
 void in_http_begin(struct in_conn *c, enum http_kind kind);
+
+void in_grant_drop(struct in_grant *g);
 
 /* Labels of the target and the client's TLS, in the order of spec §13.1. */
 void in_target_labels(struct buf *b, const struct in_conn *c);

@@ -44,16 +44,11 @@ static void count_error(struct out_conn *c, const struct err *why)
 	struct pworker *w = c->client.worker;
 	char text[ADDR_TEXT];
 	struct buf b = BUF_INIT;
-	struct series *s;
 
 	labels_add(&b, "error", slice_of(error_label(why)));
 	labels_add(&b, "target_addr", slice_of(addr_text(&c->dst, text)));
-	s = metrics_series(w->metrics, M_OUT_TCP_ERRORS, buf_slice(&b));
+	metrics_count(w->metrics, M_OUT_TCP_ERRORS, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 void out_conn_free(struct out_conn *c, const struct err *why)

@@ -19,11 +19,67 @@ static const struct rule *match(struct out_target *t, struct px *p)
 		&p->x->req, &p->route);
 }
 
+/* ---- what is counted of a route and its backend ---- */
+
+static struct route_meter *route_meter_for(
+	struct out_target *t, const struct px *p, struct slice hostname)
+{
+	struct buf b = BUF_INIT;
+	struct route_meter *m;
+
+	labels_parent(&b, &t->policy->parent);
+	labels_route(&b, &p->route->meta);
+	labels_add(&b, "hostname", hostname);
+	m = route_meter_get(t->worker, ROUTE_OUT, p->route->is_grpc, buf_slice(&b));
+	buf_fini(&b);
+	return m;
+}
+
+static struct route_meter *backend_meter_for(
+	struct out_target *t, const struct px *p, const struct backend *of)
+{
+	struct buf b = BUF_INIT;
+	struct route_meter *m;
+
+	labels_parent(&b, &t->policy->parent);
+	labels_route(&b, &p->route->meta);
+	labels_backend(&b, &of->meta);
+	m = route_meter_get(t->worker, ROUTE_BACKEND, p->route->is_grpc, buf_slice(&b));
+	buf_fini(&b);
+	return m;
+}
+
+/* The host of an authority: what the option shows, without the port. */
+static struct slice host_of(struct slice authority)
+{
+	const char *colon = memrchr(authority.p, ':', authority.n);
+	const char *bracket = memrchr(authority.p, ']', authority.n);
+
+	if (colon && (!bracket || colon > bracket))
+		authority.n = (size_t)(colon - authority.p);
+	return authority;
+}
+
+static void use_meters(struct out_target *t, struct out_backend *b, struct px *p)
+{
+	if (!b->meter)
+		b->meter = backend_meter_for(t, p, b->of);
+	p->backend_meter = route_meter_ref(b->meter);
+	if (t->worker->cfg->hostname_labels) {
+		p->route_meter = route_meter_for(t, p, host_of(p->x->req.authority));
+	} else {
+		if (!b->route_meter)
+			b->route_meter = route_meter_for(t, p, SLICE(""));
+		p->route_meter = route_meter_ref(b->route_meter);
+	}
+	route_meter_request(p->backend_meter);
+}
+
 static enum flow route_request(struct exch *x, void *shared, void *state)
 {
 	struct out_conn *c = x->conn_ctx;
 	struct px *p = x->user;
-	const struct out_backend *b;
+	struct out_backend *b;
 
 	(void)shared, (void)state;
 	ref_get(&c->target->policy->ref);
@@ -38,6 +94,7 @@ static enum flow route_request(struct exch *x, void *shared, void *state)
 			b && b->of->problem ? b->of->problem
 					    : "no backend to send it to");
 	}
+	use_meters(c->target, b, p);
 	p->balancer = balancer_ref(b->balancer);
 	p->backend_filters = b->of->filters;
 	p->nbackend_filters = b->of->nfilters;

@@ -15,6 +15,9 @@
 struct out_backend {
 	const struct backend *of;  /* in the policy */
 	struct balancer *balancer; /* a reference */
+	const struct policy_route
+		*route; /* what it is a backend of; NULL: of streams */
+	struct route_meter *route_meter, *meter; /* references; NULL until used */
 };
 
 /* One original destination and what is known of it, as of now. */
@@ -38,8 +41,7 @@ struct out_target *out_target_get(struct pworker *w, const struct addr *dst);
 void out_target_put(struct out_target *t);
 /* Picks a backend of `d` (weights; first with a ready endpoint); NULL when there is
  * none. */
-const struct out_backend *out_target_pick(
-	struct out_target *t, const struct distribution *d);
+struct out_backend *out_target_pick(struct out_target *t, const struct distribution *d);
 
 enum out_at {
 	OUT_POLICY,

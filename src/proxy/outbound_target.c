@@ -26,12 +26,14 @@ struct backend_fn_arg {
 	size_t n;
 };
 
-static void each_of(struct backend_fn_arg *a, const struct distribution *d)
+static void each_of(struct backend_fn_arg *a, const struct policy_route *route,
+	const struct distribution *d)
 {
 	for (size_t i = 0; d && i < d->n; i++) {
 		if (a->v)
-			a->v[a->n] = (struct out_backend){
-				&d->v[i], balancer_of(a->target->worker, &d->v[i])};
+			a->v[a->n] = (struct out_backend){.of = &d->v[i],
+				.balancer = balancer_of(a->target->worker, &d->v[i]),
+				.route = route};
 		a->n++;
 	}
 }
@@ -40,7 +42,7 @@ static void each_route(struct backend_fn_arg *a, const struct policy_route *v, s
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < v[i].nrules; j++)
-			each_of(a, v[i].rules[j].backends);
+			each_of(a, &v[i], v[i].rules[j].backends);
 }
 
 static void each_backend(struct backend_fn_arg *a, const struct outbound_policy *p)
@@ -48,13 +50,16 @@ static void each_backend(struct backend_fn_arg *a, const struct outbound_policy 
 	each_route(a, p->http, p->nhttp);
 	if (p->h2 != p->http)
 		each_route(a, p->h2, p->nh2);
-	each_of(a, p->opaque);
+	each_of(a, NULL, p->opaque);
 }
 
 static void backends_drop(struct out_backend *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		balancer_unref(v[i].balancer);
+		route_meter_put(v[i].route_meter);
+		route_meter_put(v[i].meter);
+	}
 	free(v);
 }
 
@@ -76,8 +81,7 @@ static void backends_renew(struct out_target *t)
 	backends_drop(old, nold);
 }
 
-static const struct out_backend *find(
-	const struct out_target *t, const struct backend *b)
+static struct out_backend *find(const struct out_target *t, const struct backend *b)
 {
 	for (size_t i = 0; i < t->nbackends; i++)
 		if (t->backends[i].of == b)
@@ -102,8 +106,7 @@ static const struct backend *by_weight(const struct distribution *d)
 	return NULL;
 }
 
-const struct out_backend *out_target_pick(
-	struct out_target *t, const struct distribution *d)
+struct out_backend *out_target_pick(struct out_target *t, const struct distribution *d)
 {
 	const struct backend *b = NULL;
 

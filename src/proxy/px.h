@@ -8,6 +8,7 @@
  */
 #include "http/exch.h"
 #include "proxy/meter.h"
+#include "proxy/routemeter.h"
 #include "proxy/target.h"
 
 struct balancer;
@@ -38,9 +39,11 @@ struct px {
 	bool respells; /* the peer's proxy restores how names were spelt */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */
-	const char *error;   /* label `error` of response_total */
+	const char *error;   /* label `error` of a route that failed, or "" */
 	int grpc_status;     /* -1 until said */
-	struct meter *meter; /* a reference */
+	struct meter *meter; /* a reference, as are these: */
+	struct route_meter *route_meter, *backend_meter;
+	uint64_t request_over; /* loop time of its end, or 0 */
 
 	const struct policy_route *route; /* of the policy below */
 	const struct rule *rule;
@@ -71,5 +74,7 @@ void px_refused(struct pworker *w, enum side side, bool informs, struct rsp_head
 
 /* Counts a failure in {in,out}bound_http_errors_total. */
 void px_count_error(struct px *p, const char *error);
+/* What x->err is called in the metrics of routes (spec proxy.md §13.2), "" for none. */
+const char *px_error_name(const struct exch *x);
 
 #endif

@@ -26,16 +26,11 @@ static const struct rescue {
 static void count_error(struct pworker *w, enum side side, const char *error)
 {
 	struct buf b = BUF_INIT;
-	struct series *s;
 
 	labels_add(&b, "error", slice_of(error));
-	s = metrics_series(w->metrics,
-		side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b));
+	metrics_count(w->metrics, side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS,
+		buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 void px_count_error(struct px *p, const char *error)
@@ -137,6 +132,7 @@ static enum flow rescue_error(struct exch *x, void *shared, void *state)
 	if (x->reset_code >= 0 && x->req.version == HTTP_2 && !p->was_h1)
 		return FLOW_NEXT; /* an HTTP/2 peer's reset goes on as a reset */
 	px_count_error(p, r->label);
+	p->error = px_error_name(x);
 	if (is_refused_unread(p)) {
 		log_warn("proxy", "request refused", LS("direction", "inbound"),
 			LZ("authority", x->req.authority), LE(&e));

@@ -6,6 +6,7 @@
 #include "proxy/inbound.h"
 #include "proxy/meter.h"
 #include "proxy/outbound.h"
+#include "proxy/routemeter.h"
 
 #define TICK NS_PER_S
 #define LEFT (5 * NS_PER_MS) /* how often a drain looks whether all is sent */
@@ -19,7 +20,8 @@ void worker_tick(struct pworker *w)
 static bool has_work(const struct pworker *w)
 {
 	return !list_is_empty(&w->flows) || w->ports.count || w->targets.count ||
-	       w->balancers.count || w->meters.count || w->transports.count;
+	       w->balancers.count || w->meters.count || w->transports.count ||
+	       w->route_meters.count;
 }
 
 static void tick(struct timer *t)
@@ -32,6 +34,7 @@ static void tick(struct timer *t)
 	outbound_sweep(w);
 	balancers_sweep(w, false);
 	meters_sweep(w);
+	route_meters_sweep(w);
 	if (has_work(w))
 		worker_tick(w);
 }

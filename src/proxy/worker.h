@@ -30,8 +30,9 @@ struct pworker {
 	struct map balancers;  /* struct balancer by name or address */
 	struct map meters;     /* struct meter by labels */
 	struct map transports; /* struct transport_meter by labels */
-	struct list flows;     /* every transport, to be counted every second */
-	struct list conns;     /* struct client: every accepted connection */
+	struct map route_meters; /* struct route_meter by labels */
+	struct list flows;       /* every transport, to be counted every second */
+	struct list conns;       /* struct client: every accepted connection */
 	struct timer tick; /* a second, while there is something to count or to evict */
 	uint32_t
 		in_flight[2]; /* exchanges without a response head: inbound, outbound */
