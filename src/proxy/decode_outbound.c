@@ -338,6 +338,7 @@ static int opaque(struct reading *r, const Outbound__ProxyProtocol__Opaque *m)
 {
 	if (!m || m->n_routes == 0)
 		return opaque_rules(r, NULL, 0);
+	decode_meta(m->routes[0]->metadata, &r->p->stream_route);
 	return opaque_rules(r, m->routes[0]->rules, m->routes[0]->n_rules);
 }
 
@@ -385,6 +386,7 @@ static int protocol(struct reading *r, const Outbound__ProxyProtocol *m)
 		p->proto = PROTO_TLS;
 		if (m->tls->n_routes == 0)
 			return opaque_rules(r, NULL, 0);
+		decode_meta(m->tls->routes[0]->metadata, &p->stream_route);
 		return opaque_rules(
 			r, m->tls->routes[0]->rules, m->tls->routes[0]->n_rules);
 	default:
@@ -410,6 +412,7 @@ static int one_route(struct reading *r, const struct backend *v, size_t n)
 	r->p->http = r->p->h2 = route;
 	r->p->nhttp = r->p->nh2 = 1;
 	r->p->opaque = d;
+	r->p->stream_route = route->meta;
 	return 0;
 }
 
@@ -478,8 +481,10 @@ static int apply_profile(struct reading *r, const Destination__DestinationProfil
 		return -1;
 	if (overrides(r, m) < 0)
 		return -1;
-	if (m->opaque_protocol)
+	if (m->opaque_protocol) {
 		r->p->proto = PROTO_OPAQUE;
+		r->p->source = SOURCE_PROFILE;
+	}
 	return 0;
 }
 
@@ -504,6 +509,7 @@ static int build(struct reading *r, struct slice policy, struct slice profile,
 		if (!pol || protocol(r, pol->protocol) < 0)
 			return -1;
 		decode_meta(pol->metadata, &r->p->parent);
+		r->p->source = SOURCE_POLICY;
 	}
 	if (profile.p) {
 		prof = API_READ(Destination__DestinationProfile,
@@ -527,6 +533,7 @@ struct outbound_policy *decode_outbound(struct slice policy, struct slice profil
 	arena_init(&p->arena, SNAPSHOT_MAX);
 	p->detect_timeout = DETECT;
 	decode_meta(NULL, &p->parent);
+	decode_meta(NULL, &p->stream_route);
 	if (build(&r, policy, profile, dst) == 0)
 		return p;
 	ref_put(&p->ref);

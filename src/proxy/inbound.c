@@ -218,6 +218,7 @@ static size_t app_in(struct conn *app, void *arg, const uint8_t *p, size_t n)
 	c->sniff = NULL;
 	if (c->at == IN_SNIFF)
 		flow_begin(&c->flow, c->client.worker, c->conn, accepted_meter(c));
+	seen_server_first(c->port->seen, c->since);
 	begin_stream(c);
 	return 0;
 }
@@ -287,6 +288,7 @@ static void http_verdict(void *arg, enum detect d, const char *sni, bool late)
 	(void)sni;
 	c->sniff = NULL;
 	c->timed_out = late;
+	seen_verdict(c->port->seen, d, late, c->since);
 	if (d == DETECT_HTTP1 || d == DETECT_HTTP2) {
 		drop_app(c);
 		c->at = IN_HTTP;
@@ -328,6 +330,7 @@ static void client_gone(void *arg, const struct err *e)
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
 	c->sniff = NULL;
+	seen_client_left(c->port->seen, c->since);
 	flow_end(&c->flow, e);
 	drop_app(c);
 	in_conn_free(c, e);
@@ -345,6 +348,7 @@ static void detect_http(struct in_conn *c)
 	struct err e;
 
 	c->at = IN_DETECT;
+	c->since = loop_now(c->client.worker->loop);
 	c->sniff = sniff_new(c->conn, &spec, &http_sniff, c, &e);
 	if (!c->sniff)
 		refuse(c, &e);
@@ -359,6 +363,7 @@ static void begin_protocol(struct in_conn *c, enum detect seen)
 	enum proto proto = c->port->policy->proto;
 
 	flow_begin(&c->flow, c->client.worker, c->conn, accepted_meter(c));
+	seen_connection(c->port->seen);
 	switch (proto) {
 	case PROTO_HTTP2:
 	case PROTO_GRPC:
@@ -368,8 +373,6 @@ static void begin_protocol(struct in_conn *c, enum detect seen)
 		return;
 	case PROTO_DETECT:
 	case PROTO_HTTP1: /* a meshed peer may have made HTTP/2 of it */
-		if (c->tls_detected)
-			break;
 		if (seen == DETECT_MORE)
 			detect_http(c);
 		else
@@ -474,6 +477,7 @@ void in_conn_policy(struct in_conn *c)
 		return;
 	}
 	c->at = IN_SNIFF;
+	c->since = loop_now(c->client.worker->loop);
 	c->sniff = sniff_new(c->conn, &spec, &tls_sniff, c, &e);
 	if (!c->sniff)
 		refuse(c, &e);

@@ -9,6 +9,7 @@
 #include "http/server.h"
 #include "net/relay.h"
 #include "proxy/balancer.h"
+#include "proxy/seen.h"
 #include "proxy/sniff.h"
 
 /* One port of the application and its policy, as of now. */
@@ -17,6 +18,7 @@ struct in_port {
 	char key[8];
 	struct pworker *worker;
 	struct sub *sub;
+	struct seen *seen; /* owned; may be NULL */
 	struct inbound_policy *policy; /* a reference; NULL until told */
 	struct list waiting;           /* in_conn: until there is a policy */
 	struct list streams;           /* in_conn: byte streams that it admitted */
@@ -59,6 +61,7 @@ struct in_conn {
 	struct in_port *port;
 	struct conn *conn; /* the client's, top-most */
 	struct addr dst, peer;
+	uint64_t since; /* loop time when its bytes were first looked at */
 	struct flow_count flow;
 	bool tls;          /* mesh TLS ends here */
 	bool tls_detected; /* somebody's TLS, not ours */

@@ -61,6 +61,8 @@ void out_conn_free(struct out_conn *c, const struct err *why)
 	if (c->stream)
 		stream_cancel(c->stream);
 	list_remove(&c->node);
+	if (c->streaming)
+		seen_stream_close(c->target->seen, why);
 	if (c->target)
 		out_target_put(c->target);
 	c->magic = 0;
@@ -120,9 +122,10 @@ static struct balancer *stream_balancer(struct out_conn *c, struct err *e)
 	const struct out_backend *b;
 
 	if (d && (d->forbidden || d->invalid)) {
-		err_set(e, ERR_DENIED,
-			d->forbidden ? "forbidden by policy"
-				     : "the policy's route is invalid");
+		if (d->forbidden)
+			err_set(e, ERR_DENIED, "forbidden by policy");
+		else
+			err_set(e, ERR_SYNTAX, "the policy's route is invalid");
 		return NULL;
 	}
 	b = out_target_pick(c->target, d);
@@ -151,6 +154,8 @@ static void begin_stream(struct out_conn *c)
 {
 	struct err e;
 
+	c->streaming = true;
+	seen_stream_open(c->target->seen);
 	if (c->server) {
 		join(c);
 		return;
@@ -172,6 +177,7 @@ static size_t server_in(struct conn *server, void *arg, const uint8_t *p, size_t
 		sniff_end(c->sniff);
 	c->sniff = NULL;
 	c->target->client_first = false;
+	seen_server_first(c->target->seen, c->since);
 	begin_stream(c);
 	return 0;
 }
@@ -238,8 +244,9 @@ static void verdict(void *arg, enum detect d, const char *sni, bool late)
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 
-	(void)sni, (void)late;
+	(void)sni;
 	c->sniff = NULL;
+	seen_verdict(c->target->seen, d, late, c->since);
 	if (d != DETECT_HTTP1 && d != DETECT_HTTP2) {
 		begin_stream(c);
 		return;
@@ -282,6 +289,7 @@ static void sniff_gone(void *arg, const struct err *e)
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 
 	c->sniff = NULL;
+	seen_client_left(c->target->seen, c->since);
 	flow_end(&c->flow, e);
 	drop_server(c);
 	out_conn_free(c, e);
@@ -299,6 +307,7 @@ static void detect(struct out_conn *c)
 	struct err e;
 
 	c->at = OUT_DETECT;
+	c->since = loop_now(c->client.worker->loop);
 	c->sniff = sniff_new(c->conn, &spec, &sniff_user, c, &e);
 	if (!c->sniff)
 		refuse(c, &e);
@@ -306,6 +315,7 @@ static void detect(struct out_conn *c)
 
 void out_conn_policy(struct out_conn *c)
 {
+	seen_connection(c->target->seen);
 	switch (c->target->policy->proto) {
 	case PROTO_HTTP1:
 		out_http_begin(c, HTTP_KIND_1);

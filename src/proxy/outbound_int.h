@@ -9,6 +9,7 @@
 #include "http/server.h"
 #include "net/relay.h"
 #include "proxy/balancer.h"
+#include "proxy/seen.h"
 #include "proxy/sniff.h"
 
 /* The balancers of one policy's backends, found once. */
@@ -27,6 +28,7 @@ struct out_target {
 	struct pworker *worker;
 	struct addr dst;
 	struct sub *sub;
+	struct seen *seen;              /* owned; may be NULL */
 	struct outbound_policy *policy; /* a reference; NULL until told */
 	struct out_backend *backends;
 	size_t nbackends;
@@ -61,6 +63,8 @@ struct out_conn {
 	struct conn *conn;
 	struct addr dst;
 	struct flow_count flow;
+	uint64_t since;  /* loop time when its bytes were first looked at */
+	bool streaming;  /* counted as a byte stream of the target's route */
 
 	struct sniff *sniff;
 	struct stream *stream;

@@ -130,6 +130,7 @@ static void told(void *arg, struct ref *value)
 	ref_get(value);
 	t->policy = container_of(value, struct outbound_policy, ref);
 	t->refs++;
+	seen_outbound(t->seen, t->policy);
 	backends_renew(t);
 	ref_put(old);
 	while ((c = list_first(&t->waiting, struct out_conn, node))) {
@@ -154,6 +155,7 @@ static struct out_target *target_new(
 		free(t);
 		return NULL;
 	}
+	t->seen = seen_new(w, SIDE_OUT, t->key);
 	t->sub = disco_outbound(w->disco, w->loop, dst, told, t);
 	return t;
 }
@@ -185,6 +187,7 @@ static void target_free(struct out_target *t)
 	map_remove(&t->worker->targets, &t->node);
 	if (t->sub)
 		sub_end(t->sub);
+	seen_free(t->seen);
 	backends_drop(t->backends, t->nbackends);
 	if (t->policy)
 		ref_put(&t->policy->ref);

@@ -15,6 +15,7 @@
 #include "proxy/control.h"
 #include "proxy/inbound.h"
 #include "proxy/outbound.h"
+#include "proxy/report.h"
 #include "proxy/worker.h"
 
 #define WORKERS_MAX 64
@@ -33,6 +34,7 @@ struct proxy {
 	struct loop *loop;
 	struct dns *dns;
 	struct metrics *metrics;
+	struct report *report;
 	struct snap creds;
 	struct identity *identity;
 	struct channel *destination, *policy;
@@ -113,6 +115,7 @@ static int worker_begin(struct worker *t, struct err *e)
 	w->p = (struct pworker){.index = t->index,
 		.cfg = &px->cfg,
 		.metrics = px->metrics,
+		.report = px->report,
 		.disco = px->disco,
 		.creds = &px->creds};
 	worker_init(&w->p, t->loop);
@@ -249,7 +252,8 @@ static int start(struct proxy *px, struct err *e)
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
 	px->loop = loop_new(e);
 	px->metrics = metrics_new(px->nworkers);
-	if (!px->workers || !px->loop || !px->metrics)
+	px->report = report_new();
+	if (!px->workers || !px->loop || !px->metrics || !px->report)
 		return -1;
 	for (unsigned i = 0; i < px->nworkers; i++)
 		px->workers[i].proxy = px;

@@ -20,6 +20,7 @@ struct pworker {
 	unsigned index;
 	const struct proxy_config *cfg; /* shared, constant */
 	struct metrics *metrics;        /* shared */
+	struct report *report;          /* shared */
 	struct disco *disco;            /* shared */
 	struct snap *creds; /* shared: own credentials, renewed at any time */
 

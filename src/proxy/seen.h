@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_SEEN_H
+#define PROXY_SEEN_H
+
+/*
+ * What was seen of the connections to one inbound port or outbound target: the metrics
+ * of spec proxy.md §13.2 that speak of connections, the row in /ports.json, and the
+ * warnings when detection had to give up or when those who should know disagree.
+ *
+ * Belongs to its port or target, on its worker.  NULL is fine everywhere: nothing is
+ * counted then.
+ */
+#include "proxy/report.h"
+#include "wire/detect.h"
+
+struct seen;
+
+struct seen *seen_new(struct pworker *w, enum side side, const char *key);
+void seen_free(struct seen *s);
+
+/* A policy came: it decides, or leaves it to detection; the labels follow it. */
+void seen_inbound(struct seen *s, const struct inbound_policy *p);
+void seen_outbound(struct seen *s, const struct outbound_policy *p);
+
+/* A connection begins as the policy says. */
+void seen_connection(struct seen *s);
+/* Detection, which began at the loop time `since`, ended: with a verdict (late: it took
+ * too long), because the server spoke first, or because the client left. */
+void seen_verdict(struct seen *s, enum detect d, bool late, uint64_t since);
+void seen_server_first(struct seen *s, uint64_t since);
+void seen_client_left(struct seen *s, uint64_t since);
+/* HTTP goes to an endpoint whose own proxy treats the port as opaque. */
+void seen_opaque_peer(struct seen *s);
+
+/* A byte stream of the target's route begins, and ends (`why` NULL: in order). */
+void seen_stream_open(struct seen *s);
+void seen_stream_close(struct seen *s, const struct err *why);
+
+/* A connection began with a transport header.  `session`: "http/1", "http/2" or "";
+ * `name`: of the target, or "". */
+void seen_transport_header(struct pworker *w, const char *session, uint16_t port,
+	const char *name, const char *client_id);
+
+#endif
