@@ -332,7 +332,7 @@ struct identity *proxy_identity_start(struct loop *l, struct dns *d,
 		proxy_identity_free(id);
 		return NULL;
 	}
-	control_meter_init(&id->meter, metrics, &cfg->identity);
+	control_meter_init(&id->meter, metrics, CLIENT_IDENTITY, &cfg->identity);
 	id->channel =
 		control_channel(l, d, &cfg->identity, &id->anchors, &id->meter, e);
 	if (!id->channel) {

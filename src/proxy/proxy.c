@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/proxy.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -63,6 +65,9 @@ struct channel *control_channel(struct loop *l, struct dns *d,
 		.sni = to->name,
 		.expect = to->name,
 		.backoff_jitter = 0.1,
+		.on_state = control_meter_state,
+		.on_lookup = control_meter_lookup,
+		.arg = meter,
 		.filter = &control_meter_filter,
 		.filter_shared = meter};
 
@@ -227,6 +232,14 @@ static void raise_fd_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &r); /* fewer connections, no more */
 }
 
+/* A log whose place was closed must not go into the first connection instead. */
+static void hold_std_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDWR); /* the lowest that is free */
+}
+
 static void say_hello(const struct proxy_config *c)
 {
 	char text[ADDR_TEXT];
@@ -246,7 +259,7 @@ static void say_hello(const struct proxy_config *c)
 
 static int start(struct proxy *px, struct err *e)
 {
-	struct admin_hooks hooks = {ready_now, shut_down, px};
+	struct admin_hooks hooks = {ready_now, shut_down, px, NULL};
 
 	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
@@ -262,6 +275,7 @@ static int start(struct proxy *px, struct err *e)
 	if (loop_on_signal(px->loop, SIGTERM, on_signal, px, e) < 0 ||
 		loop_on_signal(px->loop, SIGINT, on_signal, px, e) < 0)
 		return -1;
+	hooks.report = px->report;
 	px->dns = dns_new(px->loop, NULL, e);
 	if (!px->dns)
 		return -1;
@@ -269,8 +283,10 @@ static int start(struct proxy *px, struct err *e)
 		px->loop, &px->cfg, px->metrics, &px->creds, &hooks, e);
 	if (!px->admin)
 		return -1;
-	control_meter_init(&px->destination_meter, px->metrics, &px->cfg.destination);
-	control_meter_init(&px->policy_meter, px->metrics, &px->cfg.policy);
+	control_meter_init(&px->destination_meter, px->metrics, CLIENT_DESTINATION,
+		&px->cfg.destination);
+	control_meter_init(
+		&px->policy_meter, px->metrics, CLIENT_POLICY, &px->cfg.policy);
 	px->destination = control_channel(px->loop, px->dns, &px->cfg.destination,
 		&px->creds, &px->destination_meter, e);
 	px->policy = control_channel(
@@ -289,6 +305,7 @@ int proxy_run(void)
 	struct err e;
 
 	signal(SIGPIPE, SIG_IGN);
+	hold_std_fds();
 	pthread_mutex_init(&px.creds.lock, NULL);
 	if (proxy_config_read(&px.cfg) > 0)
 		return EX_USAGE;
