@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
+#include "proxy/endpoint.h"
 #include "proxy/outbound_int.h"
 
 /* ---- route ---- */
@@ -143,6 +144,14 @@ static enum flow peer_request(struct exch *x, void *shared, void *state)
 	return FLOW_NEXT;
 }
 
+/* Once a connection. */
+static void tell_hint(struct out_conn *c)
+{
+	if (!c->told_hint)
+		seen_opaque_peer(c->target->seen);
+	c->told_hint = true;
+}
+
 static enum flow peer_response(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
@@ -150,6 +159,8 @@ static enum flow peer_response(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (!p->endpoint)
 		return FLOW_NEXT; /* our own answer */
+	if (p->endpoint->info->hint == HINT_OPAQUE)
+		tell_hint(x->conn_ctx);
 	if (p->was_h1)
 		restore(x, fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")));
 	strip(x);

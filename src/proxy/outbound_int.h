@@ -63,8 +63,9 @@ struct out_conn {
 	struct conn *conn;
 	struct addr dst;
 	struct flow_count flow;
-	uint64_t since;  /* loop time when its bytes were first looked at */
-	bool streaming;  /* counted as a byte stream of the target's route */
+	uint64_t since; /* loop time when its bytes were first looked at */
+	bool told_hint; /* that the peer takes its HTTP as bytes */
+	bool streaming; /* counted as a byte stream of the target's route */
 
 	struct sniff *sniff;
 	struct stream *stream;

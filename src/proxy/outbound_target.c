@@ -7,11 +7,17 @@
 
 /* ---- backends ---- */
 
-static struct balancer *balancer_of(struct pworker *w, const struct backend *b)
+static struct balancer *balancer_of(struct out_target *t, const struct backend *b)
 {
+	struct pworker *w = t->worker;
+	struct balancer *found;
+
 	switch (b->kind) {
 	case BACKEND_BALANCE:
-		return balancer_for_name(w, b);
+		found = balancer_for_name(w, b);
+		if (found)
+			balancer_for(found, &t->policy->parent, &b->meta);
+		return found;
 	case BACKEND_FORWARD:
 		return balancer_for_addr(w, SIDE_OUT, &b->forward);
 	case BACKEND_NONE:
@@ -32,7 +38,7 @@ static void each_of(struct backend_fn_arg *a, const struct policy_route *route,
 	for (size_t i = 0; d && i < d->n; i++) {
 		if (a->v)
 			a->v[a->n] = (struct out_backend){.of = &d->v[i],
-				.balancer = balancer_of(a->target->worker, &d->v[i]),
+				.balancer = balancer_of(a->target, &d->v[i]),
 				.route = route};
 		a->n++;
 	}
