@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
+#include "proxy/access.h"
 #include "proxy/inbound_int.h"
 
 /* ---- orig-proto: HTTP/1 that a proxy of ours carried over HTTP/2 ---- */
@@ -280,6 +281,15 @@ static bool informs(const struct in_conn *c)
 	return c->tls && *in_identity(c);
 }
 
+/* The same, and an access log. */
+static const struct stack logged_stack = {
+	.count = 7,
+	.layer = {{&access_filter, NULL}, {&meter_filter, NULL}, {&rescue_filter, NULL},
+		{&policy_filter, NULL}, {&edit_filter, NULL}, {&identity_filter, NULL},
+		{&again_filter, NULL}},
+	.service = &balancer_service,
+};
+
 static void on_exch(void *arg, struct exch *x)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
@@ -295,7 +305,7 @@ static void on_exch(void *arg, struct exch *x)
 	restore_version(p);
 	if (p->was_h1 && !req_head_fits_http1(&x->req))
 		refuse(p);
-	exch_begin(x, &inbound_stack);
+	exch_begin(x, c->client.worker->access ? &logged_stack : &inbound_stack);
 }
 
 static void on_gone(void *arg, const struct err *e)

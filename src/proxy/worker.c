@@ -2,6 +2,8 @@
 #include "proxy/worker.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "proxy/access.h"
 #include "proxy/balancer.h"
 #include "proxy/inbound.h"
 #include "proxy/meter.h"
@@ -35,6 +37,7 @@ static void tick(struct timer *t)
 	balancers_sweep(w, false);
 	meters_sweep(w);
 	route_meters_sweep(w);
+	log_tick();
 	if (has_work(w))
 		worker_tick(w);
 }
@@ -75,6 +78,8 @@ void worker_init(struct pworker *w, struct loop *l)
 	w->in_http = http_config(w->cfg, &w->cfg->in);
 	w->out_http = http_config(w->cfg, &w->cfg->out);
 	w->loop = l;
+	if (*w->cfg->access_log)
+		w->access = access_log_new(w, strcmp(w->cfg->access_log, "json") == 0);
 	list_init(&w->flows);
 	list_init(&w->conns);
 	timer_init(&w->tick, l, tick);

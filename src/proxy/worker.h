@@ -22,6 +22,7 @@ struct pworker {
 	struct metrics *metrics;        /* shared */
 	struct report *report;          /* shared */
 	struct disco *disco;            /* shared */
+	struct access_log *access;      /* own; NULL: off */
 	struct snap *creds; /* shared: own credentials, renewed at any time */
 
 	struct http_server_config in_http, out_http; /* made from cfg */
