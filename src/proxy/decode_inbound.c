@@ -331,7 +331,8 @@ static int any_route(struct inbound_policy *p)
 		return -1;
 	*r = (struct policy_route){.meta = {"", "default", "", "default", "", 0},
 		.rules = rule,
-		.nrules = 1};
+		.nrules = 1,
+		.is_grpc = p->proto == PROTO_GRPC};
 	p->routes = r;
 	p->nroutes = 1;
 	return 0;

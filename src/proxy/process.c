@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "proxy/control.h"
 
 static uint64_t started; /* wall seconds */
@@ -61,6 +62,8 @@ void proxy_process_metrics(void *arg, struct buf *out)
 		(double)size * (double)sysconf(_SC_PAGESIZE));
 	tell(out, "process_resident_memory_bytes", "gauge", "Memory in use.",
 		(double)resident * (double)sysconf(_SC_PAGESIZE));
+	tell(out, "log_lost_lines_total", "counter",
+		"Lines of the log that nobody took in time.", (double)log_lost());
 	tell(out, "process_clock_time_seconds", "gauge", "What time it is here.",
 		(double)(clock_wall() / NS_PER_S));
 	buf_text(out,

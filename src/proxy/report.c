@@ -87,8 +87,9 @@ static bool make_room(struct report *r)
 
 	if (r->rows.count < REPORT_MAX)
 		return true;
-	map_each(row, &r->rows, node) if (!row->refs && (!oldest || row->used < oldest->used))
-		oldest = row;
+	map_each(row, &r->rows,
+		node) if (!row->refs && (!oldest || row->used < oldest->used)) oldest =
+		row;
 	if (oldest)
 		row_free(r, oldest);
 	return oldest != NULL;
@@ -151,7 +152,9 @@ void report_policy(struct report_row *row, enum spoken proto, enum decided by)
 
 	if (!row || atomic_exchange(&row->policy, value) == value)
 		return;
-	if (proto != SPOKEN_NOTHING) /* else the last verdict stands until the next */
+	/* to be detected: what was detected stands until the next connection */
+	if (proto != SPOKEN_NOTHING ||
+		atomic_load(&row->now) >> 8 < DECIDED_BY_DETECTION)
 		set_now(row, value);
 }
 
@@ -208,7 +211,8 @@ static int compare(const void *a, const void *b)
 /* All rows, sorted, for a look with the lock held; NULL when memory is out. */
 static struct report_row **sorted(struct report *r)
 {
-	struct report_row **v = calloc(r->rows.count + 1, sizeof(struct report_row *)), *row;
+	struct report_row **v = calloc(r->rows.count + 1, sizeof(struct report_row *)),
+			  *row;
 	size_t n = 0;
 
 	if (!v)
@@ -250,10 +254,12 @@ static void row_json(const struct report_row *row, bool first, struct buf *out)
 		first ? "" : ",", row->side == SIDE_IN ? "inbound" : "outbound",
 		row->side == SIDE_IN ? "port" : "target", name_of(row),
 		spoken_names[now & 0xff]);
-	buf_printf(out, ",\"decided_by\":\"%s\",\"policy\":\"%s\",\"policy_from\":\"%s\"",
+	buf_printf(out,
+		",\"decided_by\":\"%s\",\"policy\":\"%s\",\"policy_from\":\"%s\"",
 		decided_names[now >> 8], spoken_names[policy & 0xff],
 		decided_names[policy >> 8]);
-	buf_printf(out, ",\"changed\":\"%s\",\"connections\":{", changed_text(row, text));
+	buf_printf(
+		out, ",\"changed\":\"%s\",\"connections\":{", changed_text(row, text));
 	for (int i = SPOKEN_HTTP1; i < SPOKEN_KINDS; i++)
 		buf_printf(out, "%s\"%s\":%llu", i == SPOKEN_HTTP1 ? "" : ",",
 			count_names[i], (unsigned long long)row->count[i]);

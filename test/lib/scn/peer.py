@@ -136,6 +136,14 @@ class Peer:
             raise Failed(differ(want, self.buf[:len(want) + 40]))
         self.buf = self.buf[len(want):]
 
+    def read_until(self, want):
+        """These bytes come, whatever comes before them."""
+        try:
+            self.need(lambda b: want in b)
+        except Failed as e:
+            raise Failed("%s: there is no %r in %r" % (e, want, self.buf[-1000:]))
+        self.buf = self.buf.split(want, 1)[1]
+
     # ---- HTTP/1 ----
 
     def read_head(self, only):
@@ -249,6 +257,8 @@ class Peer:
             check_fields(self.below, self.trailers, True)
         elif what == "hello":
             self.read(self.scene.hello)
+        elif what == "until":
+            self.read_until(quoted(words[1:]))
         elif what == "silence":
             self.expect_silence(seconds(words[1]))
         elif what in ("eof", "reset", "close"):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One scenario: the proxies, what the control plane says, and the steps at the left margin."""
-import os, re, signal, socket, subprocess, threading, time
+import gzip, os, re, signal, socket, subprocess, threading, time
 
 from . import net, text
 from .peer import LIMIT, Client, Flags, Server
@@ -304,6 +304,34 @@ class Scene:
                 time.sleep(0.02)
             finally:
                 self.trying = False
+
+    # ---- the admin port ----
+
+    @staticmethod
+    def ask_admin(where, path, fields):
+        with net.connect("127.0.0.1", 4191, where) as s:
+            head = ["GET %s HTTP/1.1" % path, "host: admin", "connection: close"] + fields
+            s.sendall("\r\n".join(head + ["", ""]).encode())
+            out = b""
+            while data := s.recv(65536):
+                out += data
+        head, _, body = out.partition(b"\r\n\r\n")
+        if b"content-encoding: gzip" in head:
+            body = gzip.decompress(body)
+        return (head + b"\r\n\r\n" + body).decode()
+
+    def do_admin(self, line, words):
+        """admin [peer] PATH "TEXT" …: the answer to a GET, head and body (of gzip: unpacked), has the
+        texts, soon; request fields below; "!TEXT": it has not."""
+        where = "peer" if text.flag(words, "peer") else "pod"
+        wanted, until = [w.decode() for w in words[1:]], time.monotonic() + LIMIT
+        while True:
+            got = self.ask_admin(where, words[0], [l.text for l in line.below])
+            if all((w[1:] not in got) if w[0] == "!" else (w in got) for w in wanted):
+                return
+            if time.monotonic() > until:
+                raise Failed("it is\n  %s" % got.replace("\n", "\n  "))
+            time.sleep(0.05)
 
     # ---- metrics ----
 
