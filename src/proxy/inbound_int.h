@@ -18,7 +18,7 @@ struct in_port {
 	char key[8];
 	struct pworker *worker;
 	struct sub *sub;
-	struct seen *seen; /* owned; may be NULL */
+	struct seen *seen;             /* owned; may be NULL */
 	struct inbound_policy *policy; /* a reference; NULL until told */
 	struct list waiting;           /* in_conn: until there is a policy */
 	struct list streams;           /* in_conn: byte streams that it admitted */

@@ -279,8 +279,8 @@ void transport_meter_cost(struct transport_meter *m, const char *zone)
 
 static void transport_free(struct transport_meter *m)
 {
-	struct series *all[] = {m->opened, m->open, m->in, m->out, m->duration,
-		m->received, m->sent};
+	struct series *all[] = {
+		m->opened, m->open, m->in, m->out, m->duration, m->received, m->sent};
 
 	map_remove(&m->worker->transports, &m->node);
 	for (struct close_series *s = m->closes, *next; s; s = next) {

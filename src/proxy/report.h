@@ -5,8 +5,8 @@
 /*
  * What is spoken on each inbound port and to each outbound target, and who decided it:
  * GET /ports.json.  One table for all workers: a row is looked up under a lock when a
- * port or target is made, and then written with atomics, once a connection.  A row stays
- * after its last user, to be read, until REPORT_MAX others need its place.
+ * port or target is made, and then written with atomics, once a connection.  A row
+ * stays after its last user, to be read, until REPORT_MAX others need its place.
  */
 #include "base/buf.h"
 #include "proxy/target.h"

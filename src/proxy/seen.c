@@ -8,7 +8,13 @@
 #include "base/log.h"
 #include "proxy/routemeter.h"
 
-enum result { RESULT_HTTP1, RESULT_HTTP2, RESULT_NOT_HTTP, RESULT_TIMEOUT, RESULT_ERROR };
+enum result {
+	RESULT_HTTP1,
+	RESULT_HTTP2,
+	RESULT_NOT_HTTP,
+	RESULT_TIMEOUT,
+	RESULT_ERROR
+};
 static const char *const result_names[] = {
 	"http/1", "http/2", "not_http", "read_timeout", "error"};
 
@@ -247,13 +253,13 @@ static void count_result(struct seen *s, enum result r, uint64_t since)
 	unsigned w = s->worker->index;
 	uint64_t now = loop_now(s->worker->loop);
 
-	series_observe(find(s, &s->duration,
-			       in ? M_IN_DETECT_DURATION : M_OUT_DETECT_DURATION,
-			       s->labels, NULL, NULL),
+	series_observe(
+		find(s, &s->duration, in ? M_IN_DETECT_DURATION : M_OUT_DETECT_DURATION,
+			s->labels, NULL, NULL),
 		w, (now - since) / NS_PER_US);
-	series_add(find(s, &s->results[r],
-			   in ? M_IN_DETECT_RESULTS : M_OUT_DETECT_RESULTS, s->labels,
-			   "result", result_names[r]),
+	series_add(
+		find(s, &s->results[r], in ? M_IN_DETECT_RESULTS : M_OUT_DETECT_RESULTS,
+			s->labels, "result", result_names[r]),
 		w, 1);
 }
 
@@ -265,8 +271,8 @@ static void disagree(struct seen *s, const char *reason, const char *text)
 
 	labels_add(&b, "direction", slice_of(direction(s)));
 	labels_add(&b, "reason", slice_of(reason));
-	metrics_count(s->worker->metrics, M_DISAGREEMENTS, buf_slice(&b),
-		s->worker->index);
+	metrics_count(
+		s->worker->metrics, M_DISAGREEMENTS, buf_slice(&b), s->worker->index);
 	buf_fini(&b);
 	if (report_may_warn(s->row))
 		log_warn("proxy", text, LS("direction", direction(s)),
@@ -304,7 +310,8 @@ void seen_opaque_peer(struct seen *s)
 
 static void not_http(struct seen *s, bool is_tls)
 {
-	report_spoken(s->row, is_tls ? SPOKEN_TLS : SPOKEN_OPAQUE, DECIDED_BY_DETECTION);
+	report_spoken(
+		s->row, is_tls ? SPOKEN_TLS : SPOKEN_OPAQUE, DECIDED_BY_DETECTION);
 	if (!is_tls)
 		check_opaque(s);
 }
@@ -322,8 +329,8 @@ void seen_verdict(struct seen *s, enum detect d, bool late, uint64_t since)
 		bool h2 = d == DETECT_HTTP2;
 
 		count_result(s, h2 ? RESULT_HTTP2 : RESULT_HTTP1, since);
-		report_spoken(s->row, h2 ? SPOKEN_HTTP2 : SPOKEN_HTTP1,
-			DECIDED_BY_DETECTION);
+		report_spoken(
+			s->row, h2 ? SPOKEN_HTTP2 : SPOKEN_HTTP1, DECIDED_BY_DETECTION);
 	} else {
 		count_result(s, RESULT_NOT_HTTP, since);
 		not_http(s, d == DETECT_TLS);
@@ -359,7 +366,8 @@ static enum close_reason close_reason(const struct err *why)
 
 void seen_stream_open(struct seen *s)
 {
-	enum family f = s && s->proto == PROTO_TLS ? M_TLS_ROUTE_OPEN : M_TCP_ROUTE_OPEN;
+	enum family f =
+		s && s->proto == PROTO_TLS ? M_TLS_ROUTE_OPEN : M_TCP_ROUTE_OPEN;
 
 	if (s)
 		series_add(find(s, &s->open, f, s->route_labels, NULL, NULL),

@@ -106,9 +106,10 @@ enum proto {
 	PROTO_TLS
 };
 
-enum policy_source { /* whose word a policy's protocol is */
+enum policy_source {       /* whose word a policy's protocol is */
 	SOURCE_DEFAULT,    /* nobody's: we know no better */
-	SOURCE_ANNOTATION, /* opaque ports, as the injector or the policy service has it */
+	SOURCE_ANNOTATION, /* opaque ports, as the injector or the policy service has it
+			    */
 	SOURCE_POLICY,
 	SOURCE_PROFILE,
 };
@@ -185,8 +186,8 @@ struct outbound_policy {
 	enum policy_source source;
 	uint64_t detect_timeout;
 	struct meta parent, stream_route; /* of `opaque` */
-	const char *logical; /* "svc.ns.svc.cluster.local:port", or NULL */
-	size_t nhttp;        /* routes by what the client speaks */
+	const char *logical;              /* "svc.ns.svc.cluster.local:port", or NULL */
+	size_t nhttp;                     /* routes by what the client speaks */
 	const struct policy_route *http;
 	size_t nh2;
 	const struct policy_route *h2;
