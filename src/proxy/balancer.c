@@ -85,10 +85,12 @@ void balancer_for(
 
 static struct balancer_meter *meter_of(struct balancer *b, enum balanced kind)
 {
-	struct balancer_figures now = figures(b);
+	struct balancer_figures now;
 
-	if (!b->meters[kind] && b->labels)
-		b->meters[kind] = balancer_meter_new(b->worker, kind, b->labels,
+	if (b->meters[kind] || !b->labels)
+		return b->meters[kind];
+	now = figures(b);
+	b->meters[kind] = balancer_meter_new(b->worker, kind, b->labels,
 			kind == BALANCED_HTTP ? request_limit(b) : stream_limit(b),
 			&now);
 	return b->meters[kind];
