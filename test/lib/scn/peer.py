@@ -138,10 +138,13 @@ class Peer:
 
     def read_until(self, want):
         """These bytes come, whatever comes before them."""
-        try:
-            self.need(lambda b: want in b)
-        except Failed as e:
-            raise Failed("%s: there is no %r in %r" % (e, want, self.buf[-1000:]))
+        until = time.monotonic() + self.limit
+        while want not in self.buf:
+            self.buf = self.buf[-len(want):]
+            data = self.more(until)
+            if not data:
+                raise Closed("the connection ended before %r" % want)
+            self.buf += data
         self.buf = self.buf.split(want, 1)[1]
 
     # ---- HTTP/1 ----

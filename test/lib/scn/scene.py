@@ -18,6 +18,10 @@ DEFAULTS = {
     "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8", "OUTBOUND_LISTEN_ADDRS": "127.0.0.1:4140,[::1]:4140", "INBOUND_LISTEN_ADDR": "[::]:4143",
     "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
 
+# How a log comes not to be taken.  The last: a pipe of one page, and who holds it does not read.
+BAD_LOGS = {"closed": "exec %s proxy 2>&-", "full": "exec %s proxy 2>/dev/full",
+            "stuck": "mkfifo $LINKERD2_PROXY_IDENTITY_DIR/log; exec 3<>$LINKERD2_PROXY_IDENTITY_DIR/log; exec %s proxy 2>&3"}
+
 
 class Scene:
     def __init__(self, file, folder):
@@ -175,17 +179,34 @@ class Scene:
         return out
 
     def do_proxy(self, line, words):
-        """The proxy of a pod, ready; "proxy exits N": it must not start."""
+        """The proxy of a pod, ready; "proxy exits N": it must not start; "proxy log closed|full|stuck": its
+        log cannot be written (no descriptor, a full disk, a pipe that nobody reads)."""
         where = "peer" if text.flag(words, "peer") else "pod"
         if self.control_name(where) not in self.procs:
             self.start_control(where)
         if "proxy " + where not in self.procs:
             self.redirect(where)
-        p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID)
-        if words and words[0] == "exits":
+        bad_log = take(words, "log", None)
+        args = ["sh", "-c", BAD_LOGS[bad_log] % MESH] if bad_log else [MESH, "proxy"]
+        p = self.program("proxy " + where, where, args, self.environment(where, line.below), UID)
+        if bad_log:
+            self.wait_ready(where)
+        elif words and words[0] == "exits":
             self.must_exit("proxy " + where, int(words[1]), LIMIT)
         elif not self.wait_log("proxy " + where, "Ready"):
             raise Failed("the proxy does not start (%s)" % p.poll())
+
+    def wait_ready(self, where):
+        """For a proxy that cannot say so in its log."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                if "200 OK" in self.ask_admin(where, "/ready", []):
+                    return
+            except (OSError, Failed):
+                pass
+            time.sleep(0.02)
+        raise Failed("the proxy does not get ready")
 
     def redirect(self, where):
         p = subprocess.Popen([MESH, "init", "-p", "4143", "-o", "4140", "-u", str(UID), "--inbound-ports-to-ignore",
