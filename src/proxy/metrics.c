@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "proxy/metrics_int.h"
 
-#define RETAIN (600 * NS_PER_S)
+#define RETAIN (600 * NS_PER_S) /* unless metrics_retain() says otherwise */
 #define SWEEP  (10 * NS_PER_S) /* a full family is looked through so often, at most */
 
 const struct family_info metric_families[M_FAMILIES] = {
@@ -40,7 +40,13 @@ struct metrics *metrics_new(unsigned workers)
 		return NULL;
 	pthread_mutex_init(&m->lock, NULL);
 	m->workers = workers + 1; /* and the control thread */
+	m->retain = RETAIN;
 	return m;
+}
+
+void metrics_retain(struct metrics *m, uint64_t ns)
+{
+	m->retain = ns;
 }
 
 unsigned metrics_control(const struct metrics *m)
@@ -106,7 +112,7 @@ static bool is_over(const struct series *s, uint64_t now)
 {
 	uint64_t since = atomic_load(&s->unused_since);
 
-	return atomic_load(&s->refs) == 0 && since && now - since > RETAIN;
+	return atomic_load(&s->refs) == 0 && since && now - since > s->metrics->retain;
 }
 
 void metrics_sweep(struct metrics *m)

@@ -57,6 +57,7 @@ struct metrics_extra {
 struct metrics {
 	pthread_mutex_t lock; /* the maps; never held while a worker counts */
 	unsigned workers;
+	uint64_t retain; /* ns that an unused series is kept */
 	struct map series[M_FAMILIES];
 	struct series *overflow[M_FAMILIES];
 	uint64_t dropped[M_FAMILIES];

@@ -268,6 +268,7 @@ static int start(struct proxy *px, struct err *e)
 	px->report = report_new();
 	if (!px->workers || !px->loop || !px->metrics || !px->report)
 		return -1;
+	metrics_retain(px->metrics, px->cfg.metrics_retain);
 	for (unsigned i = 0; i < px->nworkers; i++)
 		px->workers[i].proxy = px;
 	timer_init(&px->grace, px->loop, grace_over);

@@ -197,6 +197,19 @@ TEST(label_sets_beyond_the_limit_share_one_series)
 	check_text(slice_of(text), false);
 }
 
+TEST(what_is_unused_for_long_is_told_no_more)
+{
+	struct metrics *m = metrics_new(1);
+	struct series *kept = metrics_series(m, M_REQUEST_TOTAL, SLICE("a=\"kept\""));
+
+	metrics_retain(m, NS_PER_MS);
+	metrics_count(m, M_REQUEST_TOTAL, SLICE("a=\"gone\""), 0);
+	OK(strstr(written(m), "request_total{a=\"gone\"} 1\n"));
+	usleep(5000);
+	OK(!strstr(written(m), "gone") && strstr(written(m), "kept"));
+	series_put(kept);
+}
+
 TEST(label_values_are_escaped)
 {
 	struct buf b = BUF_INIT;
