@@ -159,16 +159,22 @@ static void make_open(struct slice text, struct buf *out)
 	}
 }
 
+/* The lock is let go between families: a worker that needs a series waits little. */
 static void write_all(struct metrics *m, struct buf *out)
 {
 	pthread_mutex_lock(&m->lock);
 	metrics_sweep(m);
-	for (size_t f = 0; f < M_FAMILIES; f++)
+	pthread_mutex_unlock(&m->lock);
+	for (size_t f = 0; f < M_FAMILIES; f++) {
+		pthread_mutex_lock(&m->lock);
 		write_family(m, (enum family)f, out);
+		pthread_mutex_unlock(&m->lock);
+	}
+	pthread_mutex_lock(&m->lock);
 	write_dropped(m, out);
+	pthread_mutex_unlock(&m->lock);
 	for (struct metrics_extra *x = m->extras; x; x = x->next)
 		x->fn(x->arg, out);
-	pthread_mutex_unlock(&m->lock);
 	buf_text(out, "# EOF\n");
 }
 

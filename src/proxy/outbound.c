@@ -207,7 +207,6 @@ static void server_dialled(void *arg, struct conn *server,
 {
 	struct out_conn *c = obj_cast(struct out_conn, arg, OUT_CONN_MAGIC);
 
-	(void)to;
 	if (!server) {
 		c->stream = NULL;
 		if (c->at == OUT_DIAL)
@@ -217,6 +216,7 @@ static void server_dialled(void *arg, struct conn *server,
 		return;
 	}
 	c->server = server;
+	seen_peer(c->target->seen, to->hint, false);
 	flow_begin(
 		&c->server_flow, c->client.worker, server, transport_meter_ref(meter));
 	if (c->at == OUT_DIAL)

@@ -145,11 +145,11 @@ static enum flow peer_request(struct exch *x, void *shared, void *state)
 }
 
 /* Once a connection. */
-static void tell_hint(struct out_conn *c)
+static void tell_peer(struct out_conn *c, enum hint hint)
 {
-	if (!c->told_hint)
-		seen_opaque_peer(c->target->seen);
-	c->told_hint = true;
+	if (!c->told_peer)
+		seen_peer(c->target->seen, hint, true);
+	c->told_peer = true;
 }
 
 static enum flow peer_response(struct exch *x, void *shared, void *state)
@@ -159,8 +159,7 @@ static enum flow peer_response(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (!p->endpoint)
 		return FLOW_NEXT; /* our own answer */
-	if (p->endpoint->info->hint == HINT_OPAQUE)
-		tell_hint(x->conn_ctx);
+	tell_peer(x->conn_ctx, p->endpoint->info->hint);
 	if (p->was_h1)
 		restore(x, fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")));
 	strip(x);

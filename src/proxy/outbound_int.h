@@ -64,7 +64,7 @@ struct out_conn {
 	struct addr dst;
 	struct flow_count flow;
 	uint64_t since; /* loop time when its bytes were first looked at */
-	bool told_hint; /* that the peer takes its HTTP as bytes */
+	bool told_peer; /* the report knows the endpoint it spoke HTTP to */
 	bool streaming; /* counted as a byte stream of the target's route */
 
 	struct sniff *sniff;

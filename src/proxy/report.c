@@ -30,10 +30,12 @@ static const char *const decided_names[] = {
 	[DECIDED_BY_ANNOTATION] = "annotation",
 	[DECIDED_BY_POLICY] = "policy",
 	[DECIDED_BY_PROFILE] = "profile",
-	[DECIDED_BY_HINT] = "hint",
 	[DECIDED_BY_DETECTION] = "detected",
 	[DECIDED_BY_TIMEOUT] = "timeout",
 };
+
+static const char *const hint_names[] = {
+	[HINT_NONE] = "none", [HINT_H2] = "h2", [HINT_OPAQUE] = "opaque"};
 
 struct report_row {
 	struct map_node node; /* by "in 8080", "out 10.0.0.1:80" */
@@ -42,6 +44,7 @@ struct report_row {
 	char key[ADDR_TEXT + 8];
 	unsigned refs;            /* with the lock */
 	atomic_uint policy, now;  /* (decided << 8) | spoken */
+	atomic_uint hint;         /* enum hint */
 	_Atomic uint64_t changed; /* wall time of the last change of `now`, or 0 */
 	_Atomic uint64_t count[SPOKEN_KINDS];
 	_Atomic uint64_t used, warned; /* mono */
@@ -166,6 +169,12 @@ void report_spoken(struct report_row *row, enum spoken what, enum decided by)
 	set_now(row, (unsigned)by << 8 | what);
 }
 
+void report_peer(struct report_row *row, enum hint hint)
+{
+	if (row)
+		atomic_store_explicit(&row->hint, hint, memory_order_relaxed);
+}
+
 uint64_t report_count(const struct report_row *row, enum spoken what)
 {
 	return row ? atomic_load_explicit(&row->count[what], memory_order_relaxed) : 0;
@@ -258,6 +267,8 @@ static void row_json(const struct report_row *row, bool first, struct buf *out)
 		",\"decided_by\":\"%s\",\"policy\":\"%s\",\"policy_from\":\"%s\"",
 		decided_names[now >> 8], spoken_names[policy & 0xff],
 		decided_names[policy >> 8]);
+	if (row->side == SIDE_OUT)
+		buf_printf(out, ",\"peer_hint\":\"%s\"", hint_names[row->hint]);
 	buf_printf(
 		out, ",\"changed\":\"%s\",\"connections\":{", changed_text(row, text));
 	for (int i = SPOKEN_HTTP1; i < SPOKEN_KINDS; i++)

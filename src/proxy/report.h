@@ -30,7 +30,6 @@ enum decided {
 	DECIDED_BY_ANNOTATION, /* opaque ports of the pod, or of its namespace */
 	DECIDED_BY_POLICY,     /* what the policy service says */
 	DECIDED_BY_PROFILE,    /* the destination is marked opaque */
-	DECIDED_BY_HINT,       /* the peer's endpoint is */
 	DECIDED_BY_DETECTION,
 	DECIDED_BY_TIMEOUT,
 };
@@ -49,6 +48,8 @@ void report_row_put(struct report_row *row); /* NULL is fine, here and below */
 void report_policy(struct report_row *row, enum spoken proto, enum decided by);
 /* A connection was seen to speak this. */
 void report_spoken(struct report_row *row, enum spoken what, enum decided by);
+/* What discovery says of the endpoint that was used last. */
+void report_peer(struct report_row *row, enum hint hint);
 /* How many connections spoke it before. */
 uint64_t report_count(const struct report_row *row, enum spoken what);
 /* True once a minute: a warning about this row is due. */

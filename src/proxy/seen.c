@@ -68,7 +68,7 @@ struct seen *seen_new(struct pworker *w, enum side side, const char *key)
 	s->worker = w;
 	s->side = side;
 	snprintf(s->key, sizeof s->key, "%s", key);
-	s->row = report_row_get(w->report, side, key);
+	s->row = w->report ? report_row_get(w->report, side, key) : NULL;
 	count_stack(s, M_STACK_CREATE);
 	return s;
 }
@@ -298,9 +298,12 @@ static void check_opaque(struct seen *s)
 			"opaque bytes");
 }
 
-void seen_opaque_peer(struct seen *s)
+void seen_peer(struct seen *s, enum hint hint, bool is_http)
 {
-	if (s)
+	if (!s)
+		return;
+	report_peer(s->row, hint);
+	if (is_http && hint == HINT_OPAQUE)
 		disagree(s, "hint",
 			"the client speaks HTTP and the peer's proxy takes it as "
 			"opaque bytes");

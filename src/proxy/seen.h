@@ -29,8 +29,9 @@ void seen_connection(struct seen *s);
 void seen_verdict(struct seen *s, enum detect d, bool late, uint64_t since);
 void seen_server_first(struct seen *s, uint64_t since);
 void seen_client_left(struct seen *s, uint64_t since);
-/* HTTP goes to an endpoint whose own proxy treats the port as opaque. */
-void seen_opaque_peer(struct seen *s);
+/* A connection goes to an endpoint with this hint; HTTP to one whose own proxy takes
+ * the port as opaque is a disagreement. */
+void seen_peer(struct seen *s, enum hint hint, bool is_http);
 
 /* A byte stream of the target's route begins, and ends (`why` NULL: in order). */
 void seen_stream_open(struct seen *s);
