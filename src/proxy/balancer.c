@@ -91,8 +91,7 @@ static struct balancer_meter *meter_of(struct balancer *b, enum balanced kind)
 		return b->meters[kind];
 	now = figures(b);
 	b->meters[kind] = balancer_meter_new(b->worker, kind, b->labels,
-			kind == BALANCED_HTTP ? request_limit(b) : stream_limit(b),
-			&now);
+		kind == BALANCED_HTTP ? request_limit(b) : stream_limit(b), &now);
 	return b->meters[kind];
 }
 

@@ -7,7 +7,7 @@
 #include "proxy/metrics_int.h"
 
 #define RETAIN (600 * NS_PER_S) /* unless metrics_retain() says otherwise */
-#define SWEEP  (10 * NS_PER_S) /* a full family is looked through so often, at most */
+#define SWEEP  (10 * NS_PER_S)  /* a full family is looked through so often, at most */
 
 const struct family_info metric_families[M_FAMILIES] = {
 #define FAMILY(id, name, type, buckets, help) [id] = {name, help, type, buckets},

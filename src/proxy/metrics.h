@@ -30,7 +30,7 @@ enum family {
 
 struct metrics *metrics_new(unsigned workers);
 void metrics_retain(struct metrics *m, uint64_t ns); /* before there are series */
-unsigned metrics_control(const struct metrics *m); /* index of the control thread */
+unsigned metrics_control(const struct metrics *m);   /* index of the control thread */
 void metrics_free(struct metrics *m);
 
 struct series; /* refcounted */

@@ -28,8 +28,9 @@ static void count_error(struct pworker *w, enum side side, const char *error)
 	struct buf b = BUF_INIT;
 
 	labels_add(&b, "error", slice_of(error));
-	metrics_count(w->metrics, side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS,
-		buf_slice(&b), w->index);
+	metrics_count(w->metrics,
+		side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b),
+		w->index);
 	buf_fini(&b);
 }
 

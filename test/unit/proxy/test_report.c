@@ -35,18 +35,22 @@ TEST(a_policy_decides_until_it_leaves_it_to_detection)
 	struct report *r = report_new();
 	struct report_row *row = report_row_get(r, SIDE_IN, "8080");
 
-	OK(strstr(row_of(r, "8080"), "\"protocol\":\"detect\",\"decided_by\":\"default\""));
+	OK(strstr(row_of(r, "8080"),
+		"\"protocol\":\"detect\",\"decided_by\":\"default\""));
 	report_policy(row, SPOKEN_OPAQUE, DECIDED_BY_ANNOTATION);
 	OK(strstr(row_of(r, "8080"),
 		"\"protocol\":\"opaque\",\"decided_by\":\"annotation\""));
 	report_policy(row, SPOKEN_NOTHING, DECIDED_BY_POLICY);
-	OK(strstr(row_of(r, "8080"), "\"protocol\":\"detect\",\"decided_by\":\"policy\""));
+	OK(strstr(row_of(r, "8080"),
+		"\"protocol\":\"detect\",\"decided_by\":\"policy\""));
 	report_spoken(row, SPOKEN_HTTP2, DECIDED_BY_DETECTION);
 	OK(strstr(row_of(r, "8080"),
-		"\"protocol\":\"http/2\",\"decided_by\":\"detected\",\"policy\":\"detect\""));
+		"\"protocol\":\"http/"
+		"2\",\"decided_by\":\"detected\",\"policy\":\"detect\""));
 	OK(strstr(row_of(r, "8080"), "\"http/2\":1"));
 	report_policy(row, SPOKEN_HTTP1, DECIDED_BY_POLICY);
-	OK(strstr(row_of(r, "8080"), "\"protocol\":\"http/1\",\"decided_by\":\"policy\""));
+	OK(strstr(row_of(r, "8080"),
+		"\"protocol\":\"http/1\",\"decided_by\":\"policy\""));
 	report_row_put(row);
 	report_free(r);
 }
