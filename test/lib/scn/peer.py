@@ -416,6 +416,9 @@ class One(Peer):
         self.sock = sock
 
     def run(self):
+        if self.lines[0].text == "small-window": # before bytes come
+            self.do_small_window([])
+            self.lines = self.lines[1:]
         if begins_with_bytes(self.lines[0]) and not has_bytes(self.sock, time.monotonic() + 10):
             return self.end()
         super().run()
