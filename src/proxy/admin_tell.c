@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "http/accept.h"
-#include "http/gzip.h"
 #include "proxy/admin_int.h"
 #include "proxy/report.h"
+#include "wire/gzip.h"
 
 #define PLAIN        "text/plain"
 #define OPEN_METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"

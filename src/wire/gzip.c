@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "http/gzip.h"
+#include "wire/gzip.h"
 
 #include <limits.h>
 #include <zlib.h>
