@@ -12,156 +12,100 @@
 #include "base/map.h"
 #include "base/obj.h"
 
-#define FILTER_MAX 16
-#define VALUE_MAX  ((size_t)1024) /* bytes shown of one */
+#define VALUE_MAX   ((size_t)1024)           /* bytes shown of one */
+#define LINE_MAX_   ((size_t)LOG_ATOM - 128) /* and a time, and a count */
+#define RECENT      16                       /* lines whose repetition is seen */
+#define RECENT_TEXT 768                      /* of one that can be told again */
+#define WINDOW      NS_PER_S
 
-struct filter_entry {
-	char floor[32];
-	enum log_level level;
+struct recent {
+	uint64_t hash, at; /* when it was printed; 0: free */
+	unsigned repeated;
+	size_t n;
+	char text[RECENT_TEXT];
 };
 
 static struct {
 	pthread_mutex_t lock;
-	struct filter_entry v[FILTER_MAX];
-	size_t n;
-	enum log_level fallback;
-	atomic_int most; /* the most talkative level of all */
+	struct log_filter filter;
+	struct log_tap *taps;
+	atomic_int most;     /* the most talkative level of all */
+	atomic_uint pending; /* lines that were counted and not told */
+	_Atomic uint64_t lost;
 	int fd;
 	bool json;
-
-	uint64_t last_hash; /* what was printed last, and how often since */
-	uint64_t last_at;
-	unsigned repeated;
+	struct recent recent[RECENT];
 } log_state = {.lock = PTHREAD_MUTEX_INITIALIZER,
-	.fallback = LOG_INFO,
+	.filter.fallback = LOG_INFO,
 	.most = LOG_INFO,
 	.fd = STDERR_FILENO};
 
-static const char *const level_names[] = {
-	"OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"};
+/* ---- who wants what ---- */
 
-/* What the control plane's flags may say beside those. */
-static const struct {
-	const char *name;
-	enum log_level level;
-} other_names[] = {{"WARNING", LOG_WARN}, {"FATAL", LOG_ERROR}, {"PANIC", LOG_ERROR}};
-
-/* ---- the filter ---- */
-
-static bool level_parse(struct slice s, enum log_level *out)
+static void most_renew(void)
 {
-	for (size_t i = 0; i < countof(level_names); i++)
-		if (slice_ieq(s, slice_of(level_names[i]))) {
-			*out = (enum log_level)i;
-			return true;
-		}
-	for (size_t i = 0; i < countof(other_names); i++)
-		if (slice_ieq(s, slice_of(other_names[i].name))) {
-			*out = other_names[i].level;
-			return true;
-		}
-	return false;
-}
+	enum log_level most = log_filter_most(&log_state.filter);
 
-static bool means_all(struct slice floor)
-{
-	return slice_is(floor, "linkerd") || slice_is(floor, "mesh");
-}
-
-/* `of_all`: what every floor of ours does; `bare`: what applies when that is not said.
- */
-struct defaults {
-	enum log_level bare, of_all;
-	bool all_said;
-};
-
-static int entry_parse(struct slice part, struct filter_entry *v, size_t *n,
-	struct defaults *d, struct err *e)
-{
-	struct slice floor = SLICE_NONE, level = part;
-	enum log_level lv;
-
-	if (memchr(part.p, '=', part.n)) {
-		slice_cut(&level, '=', &floor);
-		floor = slice_trim(floor);
-	}
-	if (!level_parse(slice_trim(level), &lv))
-		return err_set(e, ERR_SYNTAX,
-			"log filter: \"%.*s\" is no level (off, error, warn, info, "
-			"debug, "
-			"trace)",
-			SLICE_FMT(level));
-	if (means_all(floor)) {
-		d->of_all = lv;
-		d->all_said = true;
-		return 0;
-	}
-	if (!floor.n) {
-		d->bare = lv;
-		return 0;
-	}
-	if (*n == FILTER_MAX || floor.n >= sizeof v->floor)
-		return err_set(e, ERR_LIMIT,
-			"log filter: at most %d targets of 31 bytes", FILTER_MAX);
-	memcpy(v[*n].floor, floor.p, floor.n);
-	v[*n].floor[floor.n] = '\0';
-	v[(*n)++].level = lv;
-	return 0;
+	for (const struct log_tap *t = log_state.taps; t; t = t->next)
+		if (log_filter_most(&t->filter) > most)
+			most = log_filter_most(&t->filter);
+	atomic_store(&log_state.most, (int)most);
 }
 
 int log_filter_set(struct slice text, struct err *e)
 {
-	struct filter_entry v[FILTER_MAX] = {0};
-	struct defaults d = {.bare = LOG_INFO};
-	enum log_level fallback, most;
-	struct slice part;
-	size_t n = 0;
+	struct log_filter f;
 
-	while (slice_cut(&text, ',', &part)) {
-		part = slice_trim(part);
-		if (part.n && entry_parse(part, v, &n, &d, e) < 0)
-			return -1;
-	}
-	most = fallback = d.all_said ? d.of_all : d.bare;
-	for (size_t i = 0; i < n; i++)
-		most = v[i].level > most ? v[i].level : most;
+	if (log_filter_parse(text, &f, e) < 0)
+		return -1;
 	pthread_mutex_lock(&log_state.lock);
-	memcpy(log_state.v, v, sizeof v);
-	log_state.n = n;
-	log_state.fallback = fallback;
-	atomic_store(&log_state.most, (int)most);
+	log_state.filter = f;
+	most_renew();
 	pthread_mutex_unlock(&log_state.lock);
 	return 0;
 }
 
 void log_filter_get(char *out, size_t size)
 {
-	size_t at;
-
 	pthread_mutex_lock(&log_state.lock);
-	at = (size_t)snprintf(out, size, "%s", level_names[log_state.fallback]);
-	for (size_t i = 0; i < log_state.n && at < size; i++)
-		at += (size_t)snprintf(out + at, size - at, ",%s=%s",
-			log_state.v[i].floor, level_names[log_state.v[i].level]);
+	log_filter_print(&log_state.filter, out, size);
 	pthread_mutex_unlock(&log_state.lock);
-	for (size_t i = 0; i < size && out[i]; i++)
-		if (out[i] >= 'A' && out[i] <= 'Z')
-			out[i] = (char)(out[i] + 32);
 }
 
 bool log_on(enum log_level lv, const char *floor)
 {
-	enum log_level want;
+	bool wanted;
 
 	if ((int)lv > atomic_load_explicit(&log_state.most, memory_order_relaxed))
 		return false;
 	pthread_mutex_lock(&log_state.lock);
-	want = log_state.fallback;
-	for (size_t i = 0; i < log_state.n; i++)
-		if (strcmp(log_state.v[i].floor, floor) == 0)
-			want = log_state.v[i].level;
+	wanted = log_filter_wants(&log_state.filter, lv, floor);
+	for (const struct log_tap *t = log_state.taps; t && !wanted; t = t->next)
+		wanted = log_filter_wants(&t->filter, lv, floor);
 	pthread_mutex_unlock(&log_state.lock);
-	return lv <= want;
+	return wanted;
+}
+
+void log_tap_begin(struct log_tap *t)
+{
+	pthread_mutex_lock(&log_state.lock);
+	t->next = log_state.taps;
+	log_state.taps = t;
+	most_renew();
+	pthread_mutex_unlock(&log_state.lock);
+}
+
+void log_tap_end(struct log_tap *t)
+{
+	struct log_tap **at;
+
+	pthread_mutex_lock(&log_state.lock);
+	for (at = &log_state.taps; *at && *at != t; at = &(*at)->next)
+		;
+	if (*at)
+		*at = t->next;
+	most_renew();
+	pthread_mutex_unlock(&log_state.lock);
 }
 
 void log_json(bool on)
@@ -192,110 +136,197 @@ static bool needs_quotes(struct slice s)
 	return s.n == 0;
 }
 
-static void plain_value(struct buf *b, const struct log_key *k)
+static void value(struct buf *b, const struct log_key *k, bool quoted)
 {
 	if (k->kind == LOG_INT) {
 		buf_printf(b, "%lld", (long long)k->num);
-		return;
-	}
-	if (!needs_quotes(k->str)) {
+	} else if (!quoted && !needs_quotes(k->str)) {
 		buf_adds(b, shown(k));
-		return;
+	} else {
+		buf_char(b, '"');
+		buf_json(b, shown(k));
+		buf_char(b, '"');
 	}
-	buf_char(b, '"');
-	buf_json(b, shown(k));
-	buf_char(b, '"');
+}
+
+/* All that fit: a line is never cut inside a key. */
+static void all_keys(struct buf *b, const struct log_key *keys, bool json)
+{
+	for (; keys->kind != LOG_END; keys++) {
+		size_t end = b->end;
+
+		buf_printf(b, json ? ",\"%s\":" : " %s=", keys->key);
+		value(b, keys, json);
+		if (b->failed) {
+			b->failed = false;
+			b->end = end;
+		}
+	}
 }
 
 static void plain(struct buf *b, enum log_level lv, const char *floor,
 	const char *event, const struct log_key *keys)
 {
-	buf_printf(b, " %-5s %s: %s", level_names[lv], floor, event);
-	for (; keys->kind != LOG_END; keys++) {
-		buf_printf(b, " %s=", keys->key);
-		plain_value(b, keys);
-	}
+	buf_printf(b, " %-5s %s: %s", log_level_name(lv), floor, event);
+	all_keys(b, keys, false);
 }
 
 static void json(struct buf *b, enum log_level lv, const char *floor, const char *event,
 	const struct log_key *keys)
 {
 	buf_printf(b, ",\"level\":\"%s\",\"target\":\"%s\",\"message\":\"",
-		level_names[lv], floor);
+		log_level_name(lv), floor);
 	buf_json(b, slice_of(event));
 	buf_char(b, '"');
-	for (; keys->kind != LOG_END; keys++) {
-		buf_printf(b, ",\"%s\":", keys->key);
-		if (keys->kind == LOG_INT) {
-			buf_printf(b, "%lld", (long long)keys->num);
-			continue;
-		}
-		buf_char(b, '"');
-		buf_json(b, shown(keys));
-		buf_char(b, '"');
-	}
+	all_keys(b, keys, true);
 }
 
-/* True when the line is the same as the last, within a second. */
-static bool repeats(struct slice rest, uint64_t now, unsigned *count)
-{
-	uint64_t hash = hash_bytes(rest.p, rest.n);
+/* ---- to stderr ---- */
 
-	if (hash == log_state.last_hash && now - log_state.last_at < NS_PER_S) {
-		log_state.repeated++;
-		return true;
-	}
-	*count = log_state.repeated;
-	log_state.repeated = 0;
-	log_state.last_hash = hash;
-	log_state.last_at = now;
-	return false;
-}
-
-/* A full pipe would make the write wait: then the line is lost instead. */
-static void write_line(struct slice line)
+/* A full pipe would make the write wait: then the line is lost instead.  One that has
+ * any room takes LOG_ATOM bytes at once. */
+static bool write_all(struct slice s)
 {
 	struct pollfd p = {.fd = log_state.fd, .events = POLLOUT};
 
-	if (poll(&p, 1, 0) > 0 && p.revents == POLLOUT &&
-		write(log_state.fd, line.p, line.n) < 0)
-		return; /* nobody to tell */
+	return poll(&p, 1, 0) > 0 && p.revents == POLLOUT &&
+	       write(log_state.fd, s.p, s.n) == (ssize_t)s.n;
+}
+
+static void stamp(struct buf *b, struct slice rest, unsigned repeated, bool as_json)
+{
+	char ts[CLOCK_TEXT];
+
+	clock_rfc3339(clock_wall(), true, ts);
+	buf_printf(b, as_json ? "{\"timestamp\":\"%s\"" : "[%s]", ts);
+	buf_adds(b, rest);
+	if (repeated)
+		buf_printf(b, as_json ? ",\"repeated\":%u" : " repeated=%u", repeated);
+	buf_text(b, as_json ? "}\n" : "\n");
 }
 
 static void put(struct slice rest, unsigned repeated)
 {
 	struct buf b = BUF_INIT;
-	char ts[CLOCK_TEXT];
 
-	clock_rfc3339(clock_wall(), true, ts);
-	buf_printf(&b, log_state.json ? "{\"timestamp\":\"%s\"" : "[%s]", ts);
-	buf_adds(&b, rest);
-	if (repeated)
-		buf_printf(&b,
-			log_state.json ? ",\"previous_repeated\":%u"
-				       : " previous_repeated=%u",
-			repeated);
-	buf_text(&b, log_state.json ? "}\n" : "\n");
-	if (!b.failed)
-		write_line(buf_slice(&b));
+	stamp(&b, rest, repeated, log_state.json);
+	if (b.failed || !write_all(buf_slice(&b)))
+		atomic_fetch_add(&log_state.lost, 1);
 	buf_fini(&b);
+}
+
+bool log_raw(struct slice lines)
+{
+	bool written;
+
+	pthread_mutex_lock(&log_state.lock);
+	written = write_all(lines);
+	pthread_mutex_unlock(&log_state.lock);
+	return written;
+}
+
+uint64_t log_lost(void)
+{
+	return atomic_load(&log_state.lost);
+}
+
+/* ---- repetition ---- */
+
+/* The line's window is over; what was counted is told. */
+static void recent_over(struct recent *r)
+{
+	if (r->repeated) {
+		put(slice_bytes(r->text, r->n), r->repeated);
+		atomic_fetch_sub(&log_state.pending, 1);
+	}
+	*r = (struct recent){.at = 0};
+}
+
+static void tick(uint64_t now)
+{
+	for (size_t i = 0; i < RECENT; i++)
+		if (log_state.recent[i].at && now - log_state.recent[i].at >= WINDOW)
+			recent_over(&log_state.recent[i]);
+}
+
+void log_tick(void)
+{
+	if (!atomic_load_explicit(&log_state.pending, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&log_state.lock);
+	tick(clock_mono());
+	pthread_mutex_unlock(&log_state.lock);
+}
+
+static struct recent *recent_find(uint64_t hash)
+{
+	for (size_t i = 0; i < RECENT; i++)
+		if (log_state.recent[i].at && log_state.recent[i].hash == hash)
+			return &log_state.recent[i];
+	return NULL;
+}
+
+static void recent_note(struct slice rest, uint64_t hash, uint64_t now)
+{
+	struct recent *oldest = &log_state.recent[0];
+
+	for (size_t i = 1; i < RECENT; i++)
+		if (log_state.recent[i].at < oldest->at)
+			oldest = &log_state.recent[i];
+	recent_over(oldest);
+	if (rest.n > RECENT_TEXT)
+		return; /* too long to be told again: each one is printed */
+	oldest->hash = hash;
+	oldest->at = now;
+	oldest->n = rest.n;
+	memcpy(oldest->text, rest.p, rest.n);
+}
+
+static void print(struct slice rest)
+{
+	uint64_t hash = hash_bytes(rest.p, rest.n), now = clock_mono();
+	struct recent *r;
+
+	tick(now);
+	r = recent_find(hash);
+	if (!r) {
+		recent_note(rest, hash, now);
+		put(rest, 0);
+	} else if (r->repeated++ == 0) {
+		atomic_fetch_add(&log_state.pending, 1);
+	}
+}
+
+/* ---- all of it ---- */
+
+static void tell_taps(enum log_level lv, const char *floor, const char *event,
+	const struct log_key *keys)
+{
+	struct buf rest = BUF_LIMIT(LINE_MAX_), line = BUF_INIT;
+
+	json(&rest, lv, floor, event, keys);
+	stamp(&line, buf_slice(&rest), 0, true);
+	for (struct log_tap *t = log_state.taps; t && !line.failed; t = t->next)
+		if (log_filter_wants(&t->filter, lv, floor))
+			t->fn(t, buf_slice(&line));
+	buf_fini(&rest);
+	buf_fini(&line);
 }
 
 void log_line(enum log_level lv, const char *floor, const char *event,
 	const struct log_key *keys)
 {
-	struct buf b = BUF_INIT;
-	unsigned repeated = 0;
-	struct slice rest;
+	struct buf b = BUF_LIMIT(LINE_MAX_);
 
 	if (log_state.json)
 		json(&b, lv, floor, event, keys);
 	else
 		plain(&b, lv, floor, event, keys);
-	rest = buf_slice(&b);
 	pthread_mutex_lock(&log_state.lock);
-	if (!repeats(rest, clock_mono(), &repeated))
-		put(rest, repeated);
+	if (log_filter_wants(&log_state.filter, lv, floor))
+		print(buf_slice(&b));
+	if (log_state.taps)
+		tell_taps(lv, floor, event, keys);
 	pthread_mutex_unlock(&log_state.lock);
 	buf_fini(&b);
 }

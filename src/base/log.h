@@ -8,21 +8,19 @@
  *	log_warn("proxy", "connect failed", LS("addr", addr), LE(&e));
  *
  * gives  [ts] WARN proxy: connect failed addr=10.0.0.1:80 error="refused"   or JSON.
- * Thread-safe; a line is one write(2) to stderr (or log_to()).  A line that repeats
- * within a second is counted, and the count is printed with the next one
- * (previous_repeated=9).  Values are cut after 1 KB.  A log that cannot be written
- *(full or closed pipe, full disk) loses lines; nothing waits for it.
+ * Thread-safe; a line is one write(2) to stderr (or log_to()), never longer than a pipe
+ * takes at once: values are cut after 1 KB, keys that do not fit are left out.  A log
+ * that cannot be written (full or closed pipe, full disk) loses lines, and counts them;
+ * nothing waits for it.
  *
- * The filter is Linkerd's: "warn,linkerd=info,proxy=debug" (a bare level is the
- *default; target=level sets one floor; `linkerd` and `mesh` mean every floor of ours,
- *in front of the default).
+ * A line that is the same as one of the last few, within a second, is counted instead
+ * of printed; it is told once more, with how often it came (repeated=9), when that
+ * second is over.  Durations are of the monotonic clock: a wall clock that jumps
+ * changes only what the lines are stamped with.
  */
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/slice.h"
-
-enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
+#include "base/logfilter.h"
 
 enum log_kind { LOG_END, LOG_STR, LOG_INT };
 
@@ -58,5 +56,26 @@ int log_filter_set(struct slice text, struct err *e);
 void log_filter_get(char *out, size_t size);
 void log_json(bool on);
 void log_to(int fd);
+
+/* Tells of lines whose repetition is over; call it now and then. */
+void log_tick(void);
+
+/* Writes whole lines of another log to the same place, as they are; at most LOG_ATOM
+ * bytes.  False when they are lost (the reader is slow, or gone). */
+#define LOG_ATOM 4096
+bool log_raw(struct slice lines);
+uint64_t log_lost(void); /* lines of log_line() that could not be written */
+
+/*
+ * Followers: other readers, each with its own filter.  `fn` gets each line as JSON, in
+ * whatever thread logs, with the log locked: it must not wait, nor log.
+ */
+struct log_tap {
+	struct log_tap *next; /* private */
+	struct log_filter filter;
+	void (*fn)(struct log_tap *t, struct slice line);
+};
+void log_tap_begin(struct log_tap *t); /* filter and fn are set */
+void log_tap_end(struct log_tap *t);   /* fn is not called any more */
 
 #endif

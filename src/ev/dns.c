@@ -34,6 +34,7 @@ struct dns_query {
 	uint16_t port;
 	dns_done *done;
 	void *arg;
+	void (*watch)(void *arg, bool is_srv, bool found); /* or NULL */
 	unsigned candidate; /* which name of the search list is being asked for */
 	struct ask a, aaaa; /* SRV is asked for by `a` */
 	struct later later;
@@ -88,11 +89,18 @@ static void forget(struct dns_query *q)
 	ask_end(&q->aaaa);
 }
 
+static void tell_watch(const struct dns_query *q)
+{
+	if (q->watch)
+		q->watch(q->arg, q->at == QUERY_SRV, q->n > 0);
+}
+
 static void finish(struct dns_query *q)
 {
 	uint32_t ttl = ttl_of(q);
 	struct err e = {.code = ERR_NONE};
 
+	tell_watch(q);
 	if (!q->n && q->why.code == ERR_NONE)
 		err_set(&q->why, ERR_MISSING, "no address");
 	if (!q->n) {
@@ -140,6 +148,7 @@ static void ask_candidate(struct dns_query *q)
 		finish(q);
 		return;
 	}
+	tell_watch(q);
 	q->at = QUERY_ADDR;
 	q->candidate = 0;
 	q->why.code = ERR_NONE;
@@ -346,6 +355,12 @@ struct dns_query *dns_resolve_srv(
 	struct dns *d, struct slice host, uint16_t port, dns_done *done, void *arg)
 {
 	return resolve(d, host, port, done, arg, QUERY_SRV);
+}
+
+void dns_query_watch(
+	struct dns_query *q, void (*fn)(void *arg, bool is_srv, bool found))
+{
+	q->watch = fn;
 }
 
 void dns_cancel(struct dns_query *q)

@@ -50,6 +50,9 @@ struct dns_query *dns_resolve(
 /* SRV of `host` first, with the ports it says; else as dns_resolve(). */
 struct dns_query *dns_resolve_srv(
 	struct dns *d, struct slice host, uint16_t port, dns_done *done, void *arg);
+/* `fn` is told, with the query's arg, how each kind of question was answered. */
+void dns_query_watch(
+	struct dns_query *q, void (*fn)(void *arg, bool is_srv, bool found));
 void dns_cancel(struct dns_query *q); /* done will not be called */
 
 #endif

@@ -133,6 +133,14 @@ static void resolved(void *arg, const struct addr *addrs, size_t n, uint32_t ttl
 	dial_all(c);
 }
 
+static void looked_up(void *arg, bool is_srv, bool found)
+{
+	struct channel *c = arg;
+
+	if (c->cfg.on_lookup)
+		c->cfg.on_lookup(c->cfg.arg, is_srv, found);
+}
+
 static void resolve(struct channel *c)
 {
 	struct slice host = slice_of(c->host);
@@ -141,6 +149,7 @@ static void resolve(struct channel *c)
 		return;
 	c->query = c->cfg.srv ? dns_resolve_srv(c->dns, host, c->cfg.port, resolved, c)
 			      : dns_resolve(c->dns, host, c->cfg.port, resolved, c);
+	dns_query_watch(c->query, looked_up);
 }
 
 static bool is_stale(const struct channel *c)

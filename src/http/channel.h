@@ -29,7 +29,9 @@ struct channel_config {
 			      s */
 	const struct filter *filter; /* sees each call; NULL: none */
 	void *filter_shared;
-	void (*on_state)(void *arg, bool up, const struct err *e); /* may be NULL */
+	/* Both may be NULL; the second tells how names were resolved. */
+	void (*on_state)(void *arg, bool up, const struct err *e);
+	void (*on_lookup)(void *arg, bool is_srv, bool found);
 	void *arg;
 };
 

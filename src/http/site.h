@@ -52,6 +52,9 @@ struct route {
  */
 struct slice call_param(struct call *c, const char *name);
 
+/* The whole query, decoded, for one that is not of the form name=value&…; as above. */
+struct slice call_query(struct call *c);
+
 void call_header(
 	struct call *c, const char *name, const char *value); /* before the answer */
 void call_reply(struct call *c, int status, const char *type, struct slice body);

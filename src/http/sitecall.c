@@ -290,6 +290,11 @@ struct slice call_param(struct call *c, const char *name)
 	return SLICE_NONE;
 }
 
+struct slice call_query(struct call *c)
+{
+	return decode(c->arena, c->query, true);
+}
+
 /* ---- routes ---- */
 
 static bool route_has(const struct route *r, struct slice path)

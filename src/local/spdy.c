@@ -5,6 +5,7 @@
 
 #include "base/obj.h"
 #include "local/spdyint.h"
+#include "wire/unzip.h"
 
 #define HEAD     8
 #define VERSION  3
@@ -16,7 +17,7 @@ struct spdy {
 	uint32_t left; /* of the payload */
 	bool in_payload, replied;
 	struct buf control; /* a control frame's payload */
-	struct spdy_unpack unpack;
+	struct unzip *headers;
 };
 
 struct spdy *spdy_new(void)
@@ -26,7 +27,8 @@ struct spdy *spdy_new(void)
 	if (!s)
 		return NULL;
 	s->control = BUF_LIMIT(SPDY_CONTROL_MAX);
-	if (spdy_unpack_init(&s->unpack) == 0)
+	s->headers = unzip_new(SPDY_HEADERS_MAX, spdy_dictionary);
+	if (s->headers)
 		return s;
 	free(s);
 	return NULL;
@@ -37,7 +39,7 @@ void spdy_free(struct spdy *s)
 	if (!s)
 		return;
 	buf_fini(&s->control);
-	spdy_unpack_fini(&s->unpack);
+	unzip_free(s->headers);
 	free(s);
 }
 
@@ -107,7 +109,9 @@ static int end_control(struct spdy *s, struct spdy_frame *f, struct err *e)
 		return 1;
 	f->fin = s->head[4] & FLAG_FIN;
 	in = slice_bytes(in.p + shape->fixed, in.n - shape->fixed);
-	return spdy_unpack(&s->unpack, in, &f->bytes, e) < 0 ? -1 : 1;
+	if (unzip_block(s->headers, in, &f->bytes, e) < 0)
+		return err_wrap(e, "headers");
+	return 1;
 }
 
 /* ---- reading ---- */

@@ -1,24 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "base/log.h"
-#include "http/site.h"
-#include "proxy/control.h"
-
-struct admin {
-	struct site *site;
-	const struct proxy_config *cfg;
-	struct metrics *metrics;
-	struct admin_hooks hooks;
-	struct admin_policy *policy;
-	struct loop *loop;
-};
-
-static struct admin *admin_of(struct call *c)
-{
-	return c->site_arg;
-}
+#include "proxy/admin_int.h"
 
 static void get_live(struct call *c)
 {
@@ -35,17 +18,7 @@ static void get_ready(struct call *c)
 		call_text(c, 200, "ready\n");
 }
 
-static void get_metrics(struct call *c)
-{
-	struct buf b = BUF_INIT;
-
-	metrics_write(admin_of(c)->metrics, &b);
-	call_reply(c, 200, "text/plain", buf_slice(&b));
-	buf_fini(&b);
-}
-
-/* For what changes the proxy: only the pod itself may. */
-static bool is_local(struct call *c)
+bool admin_is_local(struct call *c)
 {
 	if (ip_is_loopback(&c->peer.ip))
 		return true;
@@ -53,81 +26,16 @@ static bool is_local(struct call *c)
 	return false;
 }
 
-static void log_level(struct call *c)
-{
-	char text[512];
-	struct err e;
-
-	if (!is_local(c))
-		return;
-	if (slice_is(c->req->method, "GET")) {
-		log_filter_get(text, sizeof text);
-		call_text(c, 200, "%s\n", text);
-	} else if (!slice_is(c->req->method, "PUT")) {
-		call_text(c, 405, "GET or PUT\n");
-	} else if (log_filter_set(slice_trim(c->body), &e) < 0) {
-		call_text(c, 400, "%s\n", e.msg);
-	} else {
-		call_text(c, 204, "%s", "");
-	}
-}
-
-static bool is_secret(struct slice name)
-{
-	return slice_ends(name, SLICE("_KEY")) || slice_ends(name, SLICE("_TOKEN"));
-}
-
-/* One variable as a JSON member; those asked for, or all of the proxy's own. */
-static bool wanted(struct call *c, struct slice name)
-{
-	struct slice query = c->query, one;
-
-	if (!query.n)
-		return slice_starts(name, SLICE("LINKERD2_PROXY_"));
-	while (slice_cut(&query, '&', &one))
-		if (slice_eq(one, name))
-			return true;
-	return false;
-}
-
-static void get_env(struct call *c)
-{
-	struct buf b = BUF_INIT;
-	bool first = true;
-
-	if (c->query.n && memchr(c->query.p, '=', c->query.n)) {
-		call_reply(c, 400, "application/json",
-			SLICE("{\"error\":\"the query is names, joined by &\"}"));
-		return;
-	}
-	buf_char(&b, '{');
-	for (char **env = environ; *env; env++) {
-		struct slice value = slice_of(*env), name;
-
-		slice_cut(&value, '=', &name);
-		if (!wanted(c, name) || is_secret(name) || !value.p)
-			continue;
-		buf_text(&b, first ? "\"" : ",\"");
-		first = false;
-		buf_json(&b, name);
-		buf_text(&b, "\":\"");
-		buf_json(&b, value);
-		buf_char(&b, '"');
-	}
-	buf_text(&b, "}\n");
-	call_reply(c, 200, "application/json", buf_slice(&b));
-	buf_fini(&b);
-}
-
 static void post_shutdown(struct call *c)
 {
 	struct admin *a = admin_of(c);
 
 	if (!slice_is(c->req->method, "POST")) {
+		call_header(c, "allow", "POST");
 		call_text(c, 405, "POST\n");
 		return;
 	}
-	if (!is_local(c))
+	if (!admin_is_local(c))
 		return;
 	if (!a->cfg->shutdown_endpoint) {
 		call_text(c, 404, "shutdown endpoint is not enabled\n");
@@ -140,9 +48,12 @@ static void post_shutdown(struct call *c)
 static const struct route routes[] = {
 	{"*", "/live", get_live},
 	{"*", "/ready", get_ready},
-	{"*", "/metrics", get_metrics},
-	{"*", "/proxy-log-level", log_level},
-	{"GET", "/env.json", get_env},
+	{"*", "/metrics", admin_get_metrics},
+	{"GET", "/ports", admin_get_ports},
+	{"GET", "/ports.json", admin_get_ports_json},
+	{"*", "/proxy-log-level", admin_log_level},
+	{"*", "/logs.json", admin_follow_log},
+	{"GET", "/env.json", admin_get_env},
 	{"*", "/shutdown", post_shutdown},
 	{"*", "/quitquitquit", post_shutdown},
 };

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/balancermeter.h"
 #include "proxy/endpoint.h"
 #include "proxy/extended.h"
 
@@ -40,6 +41,9 @@ struct balancer {
 	struct timer failfast; /* set while one of the queues is not empty */
 	uint64_t failfast_at;
 	struct err last; /* what the last failed endpoint said */
+
+	char *labels; /* of its metrics, or NULL: none */
+	struct balancer_meter *meters[BALANCED_KINDS]; /* NULL until used */
 };
 
 struct stream {
@@ -57,6 +61,73 @@ struct stream {
 static void dispatch(struct balancer *b, struct px *p);
 static void stream_dispatch(struct stream *s);
 static void stream_fail(struct stream *s, const struct err *e);
+
+/* ---- what is counted ---- */
+
+static uint64_t request_limit(const struct balancer *b);
+static uint64_t stream_limit(const struct balancer *b);
+
+static struct balancer_figures figures(const struct balancer *b)
+{
+	return (struct balancer_figures){b->count, b->nready};
+}
+
+void balancer_for(
+	struct balancer *b, const struct meta *parent, const struct meta *backend)
+{
+	struct buf labels = BUF_INIT;
+
+	if (b->labels || !b->name)
+		return;
+	labels_parent(&labels, parent);
+	labels_backend(&labels, backend);
+	b->labels = slice_dup(buf_slice(&labels));
+	buf_fini(&labels);
+}
+
+static struct balancer_meter *meter_of(struct balancer *b, enum balanced kind)
+{
+	struct balancer_figures now;
+
+	if (b->meters[kind] || !b->labels)
+		return b->meters[kind];
+	now = figures(b);
+	b->meters[kind] = balancer_meter_new(b->worker, kind, b->labels,
+		kind == BALANCED_HTTP ? request_limit(b) : stream_limit(b), &now);
+	return b->meters[kind];
+}
+
+static void meters_look(struct balancer *b)
+{
+	struct balancer_figures now = figures(b);
+
+	for (int i = 0; i < BALANCED_KINDS; i++)
+		balancer_meter_endpoints(b->meters[i], &now);
+}
+
+static void meters_update(struct balancer *b, enum p2c_update what)
+{
+	for (int i = 0; i < BALANCED_KINDS; i++)
+		balancer_meter_update(b->meters[i], what, 1);
+}
+
+static void asks(struct balancer *b, enum balanced kind)
+{
+	struct balancer_meter *m = meter_of(b, kind);
+
+	balancer_meter_asked(m);
+	if (b->nready)
+		balancer_meter_waited(m, 0);
+}
+
+/* A request, or a stream, left the queue in any way. */
+static void left_queue(struct balancer *b, enum balanced kind, uint64_t since)
+{
+	struct balancer_meter *m = b->meters[kind];
+
+	balancer_meter_queue(m, -1);
+	balancer_meter_waited(m, loop_now(b->worker->loop) - since);
+}
 
 /* ---- which endpoints may be picked ---- */
 
@@ -78,6 +149,7 @@ static void ready_rebuild(struct balancer *b)
 		b->ready[b->nready++] = ep;
 	if (b->nready > 0)
 		b->is_shut = false;
+	meters_look(b);
 }
 
 bool balancer_is_shut(const struct balancer *b)
@@ -94,12 +166,14 @@ static void serve_queue(struct balancer *b)
 		list_remove(&p->node);
 		p->queued = false;
 		b->queued--;
+		left_queue(b, BALANCED_HTTP, p->sent);
 		dispatch(b, p);
 	}
 	while (b->nready > 0 && (s = list_first(&b->streams, struct stream, node))) {
 		list_remove(&s->node);
 		b->nstreams--;
 		s->is_queued = false;
+		left_queue(b, BALANCED_TCP, s->since);
 		stream_dispatch(s);
 	}
 	if (list_is_empty(&b->queue) && list_is_empty(&b->streams))
@@ -173,11 +247,13 @@ static void endpoint_add(
 	ep->rtt = (double)b->default_rtt;
 	list_push(&b->endpoints, &ep->node);
 	b->count++;
+	meters_update(b, P2C_ADD);
 }
 
 static void endpoint_drop(struct balancer *b, struct endpoint *ep)
 {
 	b->count--;
+	meters_update(b, P2C_REMOVE);
 	list_remove(&ep->node);
 	ready_rebuild(b);
 	endpoint_remove(ep);
@@ -363,6 +439,9 @@ static void balancer_free(struct balancer *b)
 		sub_end(b->sub);
 	timer_clear(&b->failfast);
 	list_each(ep, &b->endpoints, node) endpoint_drop(b, ep);
+	for (int i = 0; i < BALANCED_KINDS; i++)
+		balancer_meter_free(b->meters[i]);
+	free(b->labels);
 	free(b->ready);
 	free(b->key);
 	free(b);
@@ -460,6 +539,7 @@ static void fail_late_requests(struct balancer *b, uint64_t now, const struct er
 		list_remove(&p->node);
 		p->queued = false;
 		b->queued--;
+		left_queue(b, BALANCED_HTTP, p->sent);
 		list_push(&late, &p->node);
 	}
 	while ((p = list_first(&late, struct px, node))) {
@@ -479,6 +559,7 @@ static void fail_late_streams(struct balancer *b, uint64_t now, const struct err
 		list_remove(&s->node);
 		b->nstreams--;
 		s->is_queued = false;
+		left_queue(b, BALANCED_TCP, s->since);
 		list_push(&late, &s->node);
 	}
 	while ((s = list_first(&late, struct stream, node))) {
@@ -532,6 +613,7 @@ static void enqueue(struct balancer *b, struct px *p)
 		p->sent = loop_now(b->worker->loop);
 	p->queued = true;
 	b->queued++;
+	balancer_meter_queue(b->meters[BALANCED_HTTP], 1);
 	list_push(&b->queue, &p->node);
 	wait_in_queue(b, request_limit(b));
 }
@@ -614,6 +696,7 @@ static void service_begin(struct exch *x, void *shared)
 	struct px *p = x->user;
 
 	(void)shared;
+	asks(p->balancer, BALANCED_HTTP);
 	dispatch(p->balancer, p);
 }
 
@@ -650,6 +733,7 @@ static void service_cancel(struct exch *x, void *shared)
 	} else if (p->queued) {
 		p->balancer->queued--;
 		p->queued = false;
+		left_queue(p->balancer, BALANCED_HTTP, p->sent);
 		list_remove(&p->node);
 	} else if (p->endpoint) {
 		endpoint_forget(p);
@@ -786,7 +870,7 @@ static void stream_open(struct conn *c, void *arg)
 	}
 	s->conn = NULL;
 	endpoint_dial_worked(s->endpoint);
-	s->done(s->arg, c, s->endpoint->info, s->endpoint->transport, NULL);
+	s->done(s->arg, c, &s->endpoint->use, s->endpoint->transport, NULL);
 }
 
 static size_t stream_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
@@ -803,6 +887,7 @@ static void stream_later(struct stream *s)
 	list_push(&s->balancer->streams, &s->node);
 	s->balancer->nstreams++;
 	s->is_queued = true;
+	balancer_meter_queue(s->balancer->meters[BALANCED_TCP], 1);
 	wait_in_queue(s->balancer, stream_limit(s->balancer));
 }
 
@@ -848,14 +933,17 @@ struct stream *balancer_stream(
 		.arg = arg,
 		.since = loop_now(b->worker->loop)};
 	list_init(&s->node);
+	asks(b, BALANCED_TCP);
 	stream_dispatch(s);
 	return s;
 }
 
 void stream_cancel(struct stream *s)
 {
-	if (s->is_queued)
+	if (s->is_queued) {
 		s->balancer->nstreams--;
+		left_queue(s->balancer, BALANCED_TCP, s->since);
+	}
 	list_remove(&s->node);
 	if (s->conn)
 		conn_end(s->conn);

@@ -24,6 +24,9 @@ struct balancer;
 struct balancer *balancer_for_name(struct pworker *w, const struct backend *b);
 struct balancer *balancer_for_addr(
 	struct pworker *w, enum side side, const struct endpoint_info *info);
+/* Whom its metrics speak of; the first to say so is kept. */
+void balancer_for(
+	struct balancer *b, const struct meta *parent, const struct meta *backend);
 struct balancer *balancer_ref(struct balancer *b);
 void balancer_unref(struct balancer *b); /* NULL is fine */
 

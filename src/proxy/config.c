@@ -137,6 +137,7 @@ static const struct var vars[] = {
 	V("DNS_MAX_TTL", K_DURATION, dns_max_ttl, "0"),
 	V("TRACE_COLLECTOR_SVC", K_CONTROL, trace, NULL),
 	V("OUTBOUND_METRICS_HOSTNAME_LABELS", K_BOOL, hostname_labels, "false"),
+	V("INBOUND_METRICS_AUTHORITY_LABELS", K_TEXT, authority_option, ""),
 	V("LOG", K_TEXT, log_filter, "warn,linkerd=info"),
 	V("LOG_FORMAT", K_TEXT, log_format, "plain"),
 	V("ACCESS_LOG", K_TEXT, access_log, ""),
@@ -457,6 +458,10 @@ static void check_order(struct reading *r)
 	if (*c->access_log && strcmp(c->access_log, "apache") != 0 &&
 		strcmp(c->access_log, "json") != 0)
 		complain(r, "ACCESS_LOG", "", "neither apache nor json");
+	r->c->authority_labels = strcmp(c->authority_option, "unsafe") == 0;
+	if (*c->authority_option && !c->authority_labels)
+		complain(r, "INBOUND_METRICS_AUTHORITY_LABELS", "",
+			"neither empty nor unsafe");
 	if (!c->cores)
 		complain(r, "CORES", "", "at least 1");
 }

@@ -63,7 +63,7 @@ struct proxy_config {
 	uint64_t shutdown_grace, metrics_retain;
 	bool shutdown_endpoint, ingress, no_informational, hostname_labels,
 		authority_labels;
-	const char *log_filter, *log_format, *access_log;
+	const char *log_filter, *log_format, *access_log, *authority_option;
 	bool log_json;
 	uint32_t cores;
 	uint32_t out_tcp_queue;

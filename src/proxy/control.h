@@ -17,14 +17,20 @@ struct disco *disco_new(struct loop *l, const struct proxy_config *cfg,
 void disco_metrics(void *disco, struct buf *out);
 void disco_free(struct disco *d); /* after the workers have ended */
 
-/* Counts the calls to one service in control_*; lies in its owner, longer than the
- * channel. */
+/* Counts the calls to one service in control_*, how its name was resolved and whether
+ * there is a connection; lies in its owner, longer than the channel. */
+enum control_client { CLIENT_DESTINATION, CLIENT_IDENTITY, CLIENT_POLICY };
 struct control_meter {
 	struct metrics *metrics;
+	enum control_client client;
+	char addr[280];
 	char labels[640];
 };
 void control_meter_init(struct control_meter *m, struct metrics *metrics,
-	const struct control_addr *to);
+	enum control_client client, const struct control_addr *to);
+/* For channel_config: `arg` is the meter. */
+void control_meter_state(void *arg, bool up, const struct err *e);
+void control_meter_lookup(void *arg, bool is_srv, bool found);
 extern const struct filter control_meter_filter; /* shared: the above */
 
 /* A channel to a control-plane service: mTLS with `creds` unless it is local. */
@@ -55,6 +61,7 @@ struct admin_hooks {
 	const char *(*missing)(void *arg);
 	void (*shutdown)(void *arg);
 	void *arg;
+	struct report *report; /* for /ports */
 };
 /* Who may ask it, by the policy of its port. */
 struct admin_policy;

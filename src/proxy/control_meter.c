@@ -102,18 +102,62 @@ const struct filter control_meter_filter = {
 	.on_done = on_done,
 };
 
-void control_meter_init(
-	struct control_meter *m, struct metrics *metrics, const struct control_addr *to)
+/* ---- connections and names ---- */
+
+static const struct {
+	const char *name;
+	enum family endpoints;
+} clients[] = {
+	[CLIENT_DESTINATION] = {"destination", M_DESTINATION_ENDPOINTS},
+	[CLIENT_IDENTITY] = {"identity", M_IDENTITY_ENDPOINTS},
+	[CLIENT_POLICY] = {"policy", M_POLICY_ENDPOINTS},
+};
+
+static void tell_endpoints(const struct control_meter *m, const char *state, int n)
+{
+	struct buf b = BUF_INIT;
+	struct series *s;
+
+	labels_add(&b, "endpoint_state", slice_of(state));
+	labels_add(&b, "addr", slice_of(m->addr));
+	s = metrics_series(m->metrics, clients[m->client].endpoints, buf_slice(&b));
+	series_set(s, metrics_control(m->metrics), n);
+	series_put(s);
+	buf_fini(&b);
+}
+
+void control_meter_state(void *arg, bool up, const struct err *e)
+{
+	(void)e;
+	tell_endpoints(arg, "ready", up);
+	tell_endpoints(arg, "pending", !up);
+}
+
+void control_meter_lookup(void *arg, bool is_srv, bool found)
+{
+	struct control_meter *m = arg;
+	struct buf b = BUF_INIT;
+
+	labels_add(&b, "client", slice_of(clients[m->client].name));
+	labels_add(&b, "record_type", is_srv ? SLICE("SRV") : SLICE("A/AAAA"));
+	labels_add(&b, "result", found ? SLICE("ok") : SLICE("not_found"));
+	metrics_count(m->metrics, M_DNS_RESOLUTIONS, buf_slice(&b),
+		metrics_control(m->metrics));
+	buf_fini(&b);
+}
+
+void control_meter_init(struct control_meter *m, struct metrics *metrics,
+	enum control_client client, const struct control_addr *to)
 {
 	struct slice host = slice_of(to->host), label;
 	struct buf b = BUF_INIT;
-	char addr[280];
 
 	m->metrics = metrics;
+	m->client = client;
 	if (slice_ends(host, SLICE(".")))
 		host.n--;
-	snprintf(addr, sizeof addr, "%.*s:%u", SLICE_FMT(host), to->port);
-	labels_add(&b, "addr", slice_of(addr));
+	snprintf(m->addr, sizeof m->addr, "%.*s:%u", SLICE_FMT(host), to->port);
+	labels_add(&b, "addr", slice_of(m->addr));
 	if (to->name[0]) {
 		labels_add(&b, "tls", SLICE("true"));
 		labels_add(&b, "server_id", slice_of(to->name));
@@ -124,4 +168,5 @@ void control_meter_init(
 	label = buf_slice(&b);
 	snprintf(m->labels, sizeof m->labels, "%.*s", SLICE_FMT(label));
 	buf_fini(&b);
+	control_meter_state(m, false, NULL);
 }

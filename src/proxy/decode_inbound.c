@@ -335,7 +335,8 @@ static int any_route(struct inbound_policy *p)
 		return -1;
 	*r = (struct policy_route){.meta = {"", "default", "", "default", "", 0},
 		.rules = rule,
-		.nrules = 1};
+		.nrules = 1,
+		.is_grpc = p->proto == PROTO_GRPC};
 	p->routes = r;
 	p->nroutes = 1;
 	return 0;
@@ -377,6 +378,9 @@ static int server(const Inbound__Server *m, struct inbound_policy *p, struct err
 	meta_of_labels(m->labels, m->n_labels, "server", &p->server);
 	if (protocol(m->protocol, p, e) < 0)
 		return -1;
+	p->source = p->proto == PROTO_OPAQUE && strcmp(p->server.kind, "default") == 0
+			    ? SOURCE_ANNOTATION /* no Server says so */
+			    : SOURCE_POLICY;
 	if (authzs(m->authorizations, m->n_authorizations, true, &p->arena, &p->authz,
 		    &p->nauthz, e) < 0)
 		return -1;
@@ -451,7 +455,10 @@ struct inbound_policy *default_inbound(const struct proxy_config *cfg, uint16_t 
 		return NULL;
 	p->server.name = cfg->default_policy;
 	p->detect_timeout = cfg->in.detect_timeout;
-	p->proto = portset_has(&cfg->opaque_ports, port) ? PROTO_OPAQUE : PROTO_DETECT;
+	if (portset_has(&cfg->opaque_ports, port)) {
+		p->proto = PROTO_OPAQUE;
+		p->source = SOURCE_ANNOTATION;
+	}
 	if (default_authz(cfg, p) == 0 && any_route(p) == 0)
 		return p;
 	ref_put(&p->ref);

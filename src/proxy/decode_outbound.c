@@ -338,6 +338,7 @@ static int opaque(struct reading *r, const Outbound__ProxyProtocol__Opaque *m)
 {
 	if (!m || m->n_routes == 0)
 		return opaque_rules(r, NULL, 0, &r->p->opaque);
+	decode_meta(m->routes[0]->metadata, &r->p->stream_route);
 	return opaque_rules(
 		r, m->routes[0]->rules, m->routes[0]->n_rules, &r->p->opaque);
 }
@@ -371,6 +372,7 @@ static int tls_routes(struct reading *r, const Outbound__ProxyProtocol__Tls *m)
 	if (m->n_routes == 0)
 		return opaque_rules(r, NULL, 0, &r->p->opaque);
 	r->p->opaque = v[0].rules->backends;
+	r->p->stream_route = v[0].meta;
 	return 0;
 }
 
@@ -443,6 +445,7 @@ static int one_route(struct reading *r, const struct backend *v, size_t n)
 	r->p->http = r->p->h2 = route;
 	r->p->nhttp = r->p->nh2 = 1;
 	r->p->opaque = d;
+	r->p->stream_route = route->meta;
 	return 0;
 }
 
@@ -460,8 +463,10 @@ static int one_backend(struct reading *r, const struct backend *only)
 static int forward(struct reading *r, const struct endpoint_info *to)
 {
 	return one_backend(
-		r, &(struct backend){
-			   .kind = BACKEND_FORWARD, .forward = *to, .weight = 1});
+		r, &(struct backend){.meta = {"", "default", "", "forward", "", 0},
+			   .kind = BACKEND_FORWARD,
+			   .forward = *to,
+			   .weight = 1});
 }
 
 static int balance(struct reading *r, const char *name)
@@ -469,6 +474,7 @@ static int balance(struct reading *r, const char *name)
 	struct backend b = {.kind = BACKEND_BALANCE, .weight = 1};
 
 	b.name = api_text(slice_of(name), r->a);
+	b.meta = (struct meta){"", "default", "", b.name, "", 0};
 	return b.name ? one_backend(r, &b) : no_memory(r);
 }
 
@@ -491,9 +497,12 @@ static int overrides(struct reading *r, const Destination__DestinationProfile *m
 	for (size_t i = 0; i < m->n_dst_overrides; i++) {
 		if (m->dst_overrides[i]->weight == 0)
 			continue;
-		v[n++] = (struct backend){.kind = BACKEND_BALANCE,
-			.name = m->dst_overrides[i]->authority,
-			.weight = m->dst_overrides[i]->weight};
+		v[n++] =
+			(struct backend){.meta = {"", "default", "",
+						 m->dst_overrides[i]->authority, "", 0},
+				.kind = BACKEND_BALANCE,
+				.name = m->dst_overrides[i]->authority,
+				.weight = m->dst_overrides[i]->weight};
 	}
 	return n ? one_route(r, v, n) : 0;
 }
@@ -535,8 +544,10 @@ static int apply_profile(struct reading *r, const Destination__DestinationProfil
 		return -1;
 	if (overrides(r, m) < 0)
 		return -1;
-	if (m->opaque_protocol)
+	if (m->opaque_protocol) {
 		r->p->proto = PROTO_OPAQUE;
+		r->p->source = SOURCE_PROFILE;
+	}
 	return 0;
 }
 
@@ -560,6 +571,7 @@ static int build(struct reading *r, struct slice policy, struct slice profile,
 		if (!pol || protocol(r, pol->protocol) < 0)
 			return -1;
 		decode_meta(pol->metadata, &r->p->parent);
+		r->p->source = SOURCE_POLICY;
 	}
 	if (profile.p) {
 		prof = API_READ(Destination__DestinationProfile,
@@ -579,6 +591,7 @@ static struct outbound_policy *policy_new(void)
 	arena_init(&p->arena, SNAPSHOT_MAX);
 	p->detect_timeout = DETECT;
 	decode_meta(NULL, &p->parent);
+	decode_meta(NULL, &p->stream_route);
 	return p;
 }
 

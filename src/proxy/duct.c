@@ -164,7 +164,6 @@ static void dialled(void *arg, struct conn *server, const struct endpoint_info *
 {
 	struct duct *d = arg;
 
-	(void)to;
 	if (!server) {
 		d->stream = NULL;
 		if (d->at == DUCT_DIAL)
@@ -174,6 +173,8 @@ static void dialled(void *arg, struct conn *server, const struct endpoint_info *
 		return;
 	}
 	d->server = server;
+	if (d->user->on_dialled)
+		d->user->on_dialled(d, to);
 	flow_begin(
 		&d->server_flow, d->client.worker, server, transport_meter_ref(meter));
 	if (d->at == DUCT_DIAL)

@@ -7,8 +7,8 @@
  * out about it (sniff.h), and where it leads: an HTTP server of ours, or the byte
  * stream of one server.  Inbound and outbound say who may connect and where to.
  *
- * Lies in its owner.  Each callback of struct duct_user but `balancer` hands the
- * connection back: the owner goes on with one of the calls below, or ends it.
+ * Lies in its owner.  Each callback of struct duct_user but `balancer` and `on_dialled`
+ * hands the connection back: the owner goes on with one of the calls below, or ends it.
  */
 #include "http/server.h"
 #include "net/relay.h"
@@ -27,8 +27,11 @@ struct duct_user {
 	void (*on_server_first)(struct duct *d);
 	/* Where the byte stream goes; borrowed; NULL and `e`: nowhere. */
 	struct balancer *(*balancer)(struct duct *d, struct err *e);
+	/* The server is there; to be told of it, or NULL. */
+	void (*on_dialled)(struct duct *d, const struct endpoint_info *to);
 	void (*on_failed)(struct duct *d, const struct err *why); /* duct_refuse() */
-	/* Both conns are gone (ERR_NONE: in order): duct_fini() and free it. */
+	/* Both conns are gone (ERR_NONE: in order; NULL: the proxy ends): duct_fini()
+	 * and free it. */
 	void (*on_over)(struct duct *d, const struct err *why);
 };
 
@@ -53,6 +56,7 @@ struct duct {
 	struct flow_count server_flow;
 	struct relay *relay;
 	struct http_server *http;
+	const void *told_peer; /* the target of whose endpoint the report knows */
 };
 
 /* Takes `fd`.  -1: closed, nothing to undo.  Then duct_hold() or one of the others. */

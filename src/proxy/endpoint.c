@@ -51,6 +51,21 @@ static void endpoint_labels(struct buf *b, const struct endpoint *ep)
 			slice_of(ep->info->labels.v[i].value));
 }
 
+/* What the destination service says of the endpoint's zone (label zone_locality). */
+static const char *zone_of(const struct endpoint *ep)
+{
+	for (size_t i = 0; i < ep->info->labels.n; i++) {
+		const struct label *l = &ep->info->labels.v[i];
+
+		if (strcmp(l->key, "dst_zone_locality") != 0)
+			continue;
+		if (strcmp(l->value, "local") == 0)
+			return "Local";
+		return strcmp(l->value, "remote") == 0 ? "Remote" : "Unknown";
+	}
+	return "Unknown";
+}
+
 static struct transport_meter *dialed_meter(struct endpoint *ep, enum side side)
 {
 	struct transport_meter *m;
@@ -64,6 +79,8 @@ static struct transport_meter *dialed_meter(struct endpoint *ep, enum side side)
 	else
 		endpoint_labels(&b, ep);
 	m = transport_meter_get(ep->worker, buf_slice(&b));
+	if (side == SIDE_OUT)
+		transport_meter_cost(m, zone_of(ep));
 	buf_fini(&b);
 	return m;
 }

@@ -8,7 +8,6 @@ void peer_fault(struct pworker *w, enum side side, bool client, const struct ip 
 {
 	struct buf b = BUF_INIT;
 	char text[ADDR_TEXT];
-	struct series *s;
 
 	log_warn("proxy", "the peer breaks a limit of HTTP/2",
 		LS("direction", side == SIDE_IN ? "inbound" : "outbound"),
@@ -16,10 +15,8 @@ void peer_fault(struct pworker *w, enum side side, bool client, const struct ip 
 		LS("reason", what));
 	labels_add(&b, "peer", client ? SLICE("src") : SLICE("dst"));
 	labels_add(&b, "error", slice_of(what));
-	s = metrics_series(w->metrics,
+	metrics_count(w->metrics,
 		side == SIDE_IN ? M_IN_H2_PEER_ERRORS : M_OUT_H2_PEER_ERRORS,
-		buf_slice(&b));
+		buf_slice(&b), w->index);
 	buf_fini(&b);
-	series_add(s, w->index, 1);
-	series_put(s);
 }

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "http/grpc.h"
+#include "proxy/access.h"
 #include "proxy/inbound_direct.h"
 
 /* ---- loops ---- */
@@ -87,7 +88,9 @@ static void turn_out(struct px *p)
 	p->side = SIDE_OUT;
 	meter_request(p->meter);
 	p->outer = p->meter;
+	p->outer_route = p->route_meter;
 	p->meter = NULL;
+	p->route_meter = NULL;
 }
 
 static enum flow gateway_request(struct exch *x, void *shared, void *state)
@@ -122,6 +125,16 @@ static const struct filter gateway_filter = {
 const struct stack gateway_stack = {
 	.count = 9,
 	.layer = {{&meter_filter, NULL}, {&rescue_filter, NULL},
+		{&in_policy_filter, NULL}, {&in_client_filter, NULL},
+		{&gateway_filter, NULL}, {&route_filter, NULL}, {&edit_filter, NULL},
+		{&peer_filter, NULL}, {&again_filter, NULL}},
+	.service = &balancer_service,
+};
+
+/* The same, and an access log. */
+const struct stack logged_gateway_stack = {
+	.count = 10,
+	.layer = {{&access_filter, NULL}, {&meter_filter, NULL}, {&rescue_filter, NULL},
 		{&in_policy_filter, NULL}, {&in_client_filter, NULL},
 		{&gateway_filter, NULL}, {&route_filter, NULL}, {&edit_filter, NULL},
 		{&peer_filter, NULL}, {&again_filter, NULL}},

@@ -320,10 +320,15 @@ static void identity_metrics(void *arg, struct buf *out)
 	struct identity *id = arg;
 
 	buf_printf(out,
+		"# HELP control_identity_cert_expiration_timestamp_seconds When the "
+		"proxy's certificate expires.\n"
 		"# TYPE control_identity_cert_expiration_timestamp_seconds gauge\n"
 		"control_identity_cert_expiration_timestamp_seconds %llu\n"
+		"# HELP control_identity_cert_refresh_timestamp_seconds When it was "
+		"renewed last.\n"
 		"# TYPE control_identity_cert_refresh_timestamp_seconds gauge\n"
 		"control_identity_cert_refresh_timestamp_seconds %llu\n"
+		"# HELP control_identity_cert_refreshes_total Renewals, by result.\n"
 		"# TYPE control_identity_cert_refreshes_total counter\n"
 		"control_identity_cert_refreshes_total{result=\"ok\"} %llu\n"
 		"control_identity_cert_refreshes_total{result=\"error\"} %llu\n"
@@ -463,7 +468,7 @@ struct identity *proxy_identity_start(struct loop *l, struct dns *d,
 		proxy_identity_free(id);
 		return NULL;
 	}
-	control_meter_init(&id->meter, metrics, &cfg->identity);
+	control_meter_init(&id->meter, metrics, CLIENT_IDENTITY, &cfg->identity);
 	id->channel =
 		control_channel(l, d, &cfg->identity, &id->anchors, &id->meter, e);
 	if (!id->channel) {

@@ -39,9 +39,7 @@ void in_conn_free(struct in_conn *c, const struct err *why)
 	shake_over(c);
 	duct_fini(&c->duct, why);
 	list_remove(&c->node);
-	meter_put(c->grant.meter);
-	if (c->grant.allow)
-		series_put(c->grant.allow);
+	in_grant_drop(&c->grant);
 	balancer_unref(c->balancer);
 	if (c->direct)
 		in_direct_free(c->direct);
@@ -76,9 +74,18 @@ static void failed(struct duct *d, const struct err *why)
 	in_conn_refuse(in_of(d), "i/o", why);
 }
 
+static struct seen *seen_of(const struct in_conn *c)
+{
+	return c->port ? c->port->seen : NULL;
+}
+
 static void over(struct duct *d, const struct err *why)
 {
-	in_conn_free(in_of(d), why);
+	struct in_conn *c = in_of(d);
+
+	if (d->at == DUCT_SNIFF && why)
+		seen_client_left(seen_of(c), c->since);
+	in_conn_free(c, why);
 }
 
 /* ---- byte streams ---- */
@@ -95,7 +102,7 @@ static struct balancer *application(struct duct *d, struct err *e)
 	struct in_conn *c = in_of(d);
 
 	if (c->direct && c->direct->target)
-		return out_target_stream(c->direct->target, e);
+		return out_target_stream(c->direct->target, NULL, e);
 	return c->balancer;
 }
 
@@ -132,13 +139,15 @@ static void server_first(struct duct *d)
 
 	if (c->at == IN_SNIFF)
 		duct_meter(d, in_accepted_meter(c));
+	seen_server_first(c->port->seen, c->since);
 	in_conn_stream(c);
 }
 
 /* ---- detection ---- */
 
-static void http_verdict(struct in_conn *c, enum detect d)
+static void http_verdict(struct in_conn *c, enum detect d, bool late)
 {
+	seen_verdict(c->port->seen, d, late, c->since);
 	if (d == DETECT_HTTP1 || d == DETECT_HTTP2)
 		in_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
 	else
@@ -151,18 +160,20 @@ static void detect_http(struct in_conn *c)
 		.limit = c->port->policy->detect_timeout};
 
 	c->at = IN_DETECT;
+	c->since = loop_now(c->duct.client.worker->loop);
 	duct_sniff(&c->duct, &spec);
 }
 
 /*
  * What the port's policy says is spoken, once TLS is out of the way.  `seen` is what
- * the first bytes have shown already, or DETECT_MORE.
+ * the first bytes have shown already (`late`: not in time), or DETECT_MORE.
  */
-static void begin_protocol(struct in_conn *c, enum detect seen)
+static void begin_protocol(struct in_conn *c, enum detect seen, bool late)
 {
 	enum proto proto = c->port->policy->proto;
 
 	duct_meter(&c->duct, in_accepted_meter(c));
+	seen_connection(c->port->seen);
 	switch (proto) {
 	case PROTO_HTTP2:
 	case PROTO_GRPC:
@@ -170,12 +181,10 @@ static void begin_protocol(struct in_conn *c, enum detect seen)
 		return;
 	case PROTO_DETECT:
 	case PROTO_HTTP1: /* a meshed peer may have made HTTP/2 of it */
-		if (c->tls_detected)
-			break;
 		if (seen == DETECT_MORE)
 			detect_http(c);
 		else
-			http_verdict(c, seen);
+			http_verdict(c, seen, late);
 		return;
 	case PROTO_OPAQUE:
 	case PROTO_TLS:
@@ -196,7 +205,7 @@ static void shaken(struct conn *tls, void *arg)
 	if (c->direct)
 		in_direct_shaken(c, conn_tls(tls));
 	else
-		begin_protocol(c, DETECT_MORE);
+		begin_protocol(c, DETECT_MORE, false);
 }
 
 static size_t shake_in(struct conn *tls, void *arg, const uint8_t *p, size_t n)
@@ -288,9 +297,8 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 {
 	struct in_conn *c = in_of(d);
 
-	(void)late;
 	if (c->at == IN_DETECT) {
-		http_verdict(c, seen);
+		http_verdict(c, seen, late);
 		return;
 	}
 	if (c->at == IN_DIRECT) {
@@ -307,7 +315,7 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 	if (c->direct)
 		refuse_plain(c);
 	else
-		begin_protocol(c, seen);
+		begin_protocol(c, seen, late);
 }
 
 static const struct duct_user in_duct = {.on_verdict = verdict,
@@ -324,6 +332,7 @@ static void sniff_tls(struct in_conn *c)
 		.limit = c->duct.client.worker->cfg->in.detect_timeout};
 
 	c->at = IN_SNIFF;
+	c->since = loop_now(c->duct.client.worker->loop);
 	duct_sniff(&c->duct, &spec);
 }
 
@@ -333,7 +342,7 @@ void in_conn_policy(struct in_conn *c)
 		in_direct_begin(c);
 	} else if (c->port->policy->proto == PROTO_OPAQUE) {
 		c->no_tls = "port_skipped";
-		begin_protocol(c, DETECT_OPAQUE);
+		begin_protocol(c, DETECT_OPAQUE, false);
 	} else {
 		sniff_tls(c);
 	}

@@ -56,7 +56,6 @@ static void count_header(const struct in_conn *c)
 	const struct transport_header *h = &c->direct->header;
 	struct pworker *w = c->duct.client.worker;
 	struct buf b = BUF_INIT;
-	struct series *s;
 	char port[8];
 
 	snprintf(port, sizeof port, "%u", h->port);
@@ -64,12 +63,8 @@ static void count_header(const struct in_conn *c)
 	labels_add(&b, "target_port", slice_of(port));
 	labels_add(&b, "target_name", slice_of(h->name));
 	labels_add(&b, "client_id", slice_of(in_identity(c)));
-	s = metrics_series(w->metrics, M_IN_TRANSPORT_HEADER, buf_slice(&b));
+	metrics_count(w->metrics, M_IN_TRANSPORT_HEADER, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 /* The port that is meant: its policy counts.  Of a gateway it is our own. */
@@ -217,6 +212,7 @@ void in_direct_begin(struct in_conn *c)
 	const struct transport_header *h = &c->direct->header;
 
 	duct_meter(&c->duct, in_accepted_meter(c));
+	seen_connection(c->port->seen);
 	switch (h->session) {
 	case SESSION_HTTP2:
 		in_http_begin(c, HTTP_KIND_2);

@@ -31,7 +31,7 @@ void in_direct_shaken(struct in_conn *c, const struct tls *tls);
 /* The policy of the port is there, and the header says what is spoken. */
 void in_direct_begin(struct in_conn *c);
 /* Requests: to the name, through this proxy's outbound side. */
-extern const struct stack gateway_stack;
+extern const struct stack gateway_stack, logged_gateway_stack;
 
 /* Does `client` come from here, or has one of the `forwarded` fields been through here?
  */

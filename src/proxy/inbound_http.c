@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
+#include "proxy/access.h"
 #include "proxy/fault.h"
 #include "proxy/inbound_direct.h"
 
@@ -83,29 +84,58 @@ static struct slice answered_proto(const struct px *p)
 
 /* ---- authorization ---- */
 
-static struct meter *grant_meter(struct in_conn *c, const struct px *p,
-	const struct authz *az, struct series **allow)
+/* The label is there by option only: a client chooses what it says. */
+static void authority_label(struct buf *b, const struct in_conn *c, const struct px *p)
+{
+	if (c->duct.client.worker->cfg->authority_labels)
+		labels_add(b, "authority", p->x->req.authority);
+}
+
+static void grant_labels(struct buf *b, struct in_conn *c, const struct px *p)
+{
+	labels_meta(b, "srv_", &c->port->policy->server);
+	labels_meta(b, "route_", &p->route->meta);
+	labels_meta(b, "authz_", &c->grant.authz->meta);
+}
+
+static void grant_meters(struct in_conn *c, const struct px *p)
 {
 	struct pworker *w = c->duct.client.worker;
-	struct buf b = BUF_INIT, a = BUF_INIT;
-	struct meter *m;
+	struct buf b = BUF_INIT, a = BUF_INIT, r = BUF_INIT;
 
 	labels_add(&b, "direction", SLICE("inbound"));
+	authority_label(&b, c, p);
 	in_target_labels(&b, c);
-	in_target_labels(&a, c);
 	in_tls_labels(&b, c);
-	labels_meta(&b, "srv_", &c->port->policy->server);
-	labels_meta(&a, "srv_", &c->port->policy->server);
-	labels_meta(&b, "route_", &p->route->meta);
-	labels_meta(&a, "route_", &p->route->meta);
-	labels_meta(&b, "authz_", &az->meta);
-	labels_meta(&a, "authz_", &az->meta);
+	grant_labels(&b, c, p);
+	in_target_labels(&a, c);
+	grant_labels(&a, c, p);
 	in_tls_labels(&a, c);
-	m = meter_get(w, buf_slice(&b));
-	*allow = metrics_series(w->metrics, M_IN_HTTP_ALLOW, buf_slice(&a));
+	labels_inbound_route(&r, &c->port->policy->server, &p->route->meta);
+	c->grant.meter = meter_get(w, buf_slice(&b));
+	c->grant.allow = metrics_series(w->metrics, M_IN_HTTP_ALLOW, buf_slice(&a));
+	c->grant.route_meter =
+		route_meter_get(w, ROUTE_IN, p->route->is_grpc, buf_slice(&r));
 	buf_fini(&b);
 	buf_fini(&a);
-	return m;
+	buf_fini(&r);
+}
+
+void in_grant_drop(struct in_grant *g)
+{
+	meter_put(g->meter);
+	route_meter_put(g->route_meter);
+	series_put(g->allow);
+	free(g->authority);
+	*g = (struct in_grant){0};
+}
+
+static bool fits(const struct in_conn *c, const struct px *p, const struct authz *az)
+{
+	const struct in_grant *g = &c->grant;
+
+	return g->policy == c->port->policy && g->route == p->route && g->authz == az &&
+	       (!g->authority || slice_is(p->x->req.authority, g->authority));
 }
 
 /* The series of this connection's last request fit most requests that follow. */
@@ -113,37 +143,33 @@ static void use_grant(struct in_conn *c, struct px *p, const struct authz *az)
 {
 	struct in_grant *g = &c->grant;
 
-	if (g->policy != c->port->policy || g->route != p->route || g->authz != az) {
-		meter_put(g->meter);
-		if (g->allow)
-			series_put(g->allow);
-		g->meter = grant_meter(c, p, az, &g->allow);
+	if (!fits(c, p, az)) {
+		in_grant_drop(g);
 		g->policy = c->port->policy;
 		g->route = p->route;
 		g->authz = az;
+		if (c->duct.client.worker->cfg->authority_labels)
+			g->authority = slice_dup(p->x->req.authority);
+		grant_meters(c, p);
 	}
 	p->meter = meter_ref(g->meter);
-	if (g->allow)
-		series_add(g->allow, c->duct.client.worker->index, 1);
+	p->route_meter = route_meter_ref(g->route_meter);
+	route_meter_request(p->route_meter);
+	series_add(g->allow, c->duct.client.worker->index, 1);
 }
 
 static void count_denied(struct in_conn *c, const struct px *p, enum family f)
 {
 	struct pworker *w = c->duct.client.worker;
 	struct buf b = BUF_INIT;
-	struct series *s;
 
 	in_target_labels(&b, c);
 	labels_meta(&b, "srv_", &c->port->policy->server);
 	if (p->route)
 		labels_meta(&b, "route_", &p->route->meta);
 	in_tls_labels(&b, c);
-	s = metrics_series(w->metrics, f, buf_slice(&b));
+	metrics_count(w->metrics, f, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 static enum flow deny(struct in_conn *c, struct px *p)
@@ -257,6 +283,22 @@ static bool informs(const struct in_conn *c)
 	return c->tls && *in_identity(c);
 }
 
+/* The same, and an access log. */
+static const struct stack logged_stack = {
+	.count = 7,
+	.layer = {{&access_filter, NULL}, {&meter_filter, NULL}, {&rescue_filter, NULL},
+		{&in_policy_filter, NULL}, {&edit_filter, NULL},
+		{&in_client_filter, NULL}, {&again_filter, NULL}},
+	.service = &balancer_service,
+};
+
+static const struct stack *stack_of(const struct in_conn *c)
+{
+	if (!c->duct.client.worker->access)
+		return c->balancer ? &inbound_stack : &gateway_stack;
+	return c->balancer ? &logged_stack : &logged_gateway_stack;
+}
+
 static void on_exch(void *arg, struct exch *x)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
@@ -268,11 +310,12 @@ static void on_exch(void *arg, struct exch *x)
 		exch_cancel(x, &e);
 		return;
 	}
+	p->duct = &c->duct;
 	p->informs = informs(c);
 	restore_version(p);
 	if (p->restored && !req_head_fits_http1(&x->req))
 		refuse(p);
-	exch_begin(x, c->balancer ? &inbound_stack : &gateway_stack);
+	exch_begin(x, stack_of(c));
 }
 
 static void on_gone(void *arg, const struct err *e)

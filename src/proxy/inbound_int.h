@@ -7,6 +7,7 @@
  * inbound_http.c (requests) and inbound_labels.c (what they are counted under).
  */
 #include "proxy/duct.h"
+#include "proxy/seen.h"
 
 /* One port of the application and its policy, as of now. */
 struct in_port {
@@ -14,6 +15,7 @@ struct in_port {
 	char key[8];
 	struct pworker *worker;
 	struct sub *sub;
+	struct seen *seen;             /* owned; may be NULL */
 	struct inbound_policy *policy; /* a reference; NULL until told */
 	struct list waiting;           /* in_conn: until there is a policy */
 	struct list streams;           /* in_conn: byte streams that it admitted */
@@ -39,7 +41,9 @@ struct in_grant {
 	const struct inbound_policy *policy; /* compared, not followed */
 	const struct policy_route *route;
 	const struct authz *authz;
+	char *authority; /* that it was made for, where the label is asked for */
 	struct meter *meter;
+	struct route_meter *route_meter;
 	struct series *allow;
 };
 
@@ -50,6 +54,7 @@ struct in_conn {
 	struct list node; /* in the port: waiting or streams */
 	struct in_port *port;
 	struct addr dst, peer;
+	uint64_t since;    /* loop time when its bytes were first looked at */
 	bool tls;          /* mesh TLS ends here */
 	bool tls_detected; /* somebody's TLS, not ours */
 	char *client_id;   /* "" when TLS without a certificate; NULL without TLS */
@@ -66,6 +71,8 @@ struct in_conn {
 void in_http_begin(struct in_conn *c, enum http_kind kind);
 /* Who may; who it is (and what it spoke to the proxy that asks). */
 extern const struct filter in_policy_filter, in_client_filter;
+
+void in_grant_drop(struct in_grant *g);
 
 /* Labels of the target and the client's TLS, in the order of spec §13.1. */
 void in_target_labels(struct buf *b, const struct in_conn *c);

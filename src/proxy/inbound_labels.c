@@ -55,7 +55,6 @@ struct transport_meter *in_accepted_meter(const struct in_conn *c)
 void in_count(const struct in_conn *c, enum family f, const struct authz *az)
 {
 	struct pworker *w = c->duct.client.worker;
-	struct series *s;
 	struct buf b = BUF_INIT;
 
 	in_target_labels(&b, c);
@@ -64,26 +63,17 @@ void in_count(const struct in_conn *c, enum family f, const struct authz *az)
 	if (az)
 		labels_meta(&b, "authz_", &az->meta);
 	in_tls_labels(&b, c);
-	s = metrics_series(w->metrics, f, buf_slice(&b));
+	metrics_count(w->metrics, f, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 void in_count_error(const struct in_conn *c, const char *error)
 {
 	struct pworker *w = c->duct.client.worker;
-	struct series *s;
 	struct buf b = BUF_INIT;
 
 	labels_add(&b, "error", slice_of(error));
 	in_target_labels(&b, c);
-	s = metrics_series(w->metrics, M_IN_TCP_ERRORS, buf_slice(&b));
+	metrics_count(w->metrics, M_IN_TCP_ERRORS, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }

@@ -15,6 +15,7 @@ static void told(void *arg, struct ref *value)
 	if (p->policy)
 		ref_put(&p->policy->ref);
 	p->policy = container_of(value, struct inbound_policy, ref);
+	seen_inbound(p->seen, p->policy);
 	p->refs++;
 	while ((c = list_first(&p->waiting, struct in_conn, node))) {
 		list_remove(&c->node);
@@ -38,6 +39,7 @@ static struct in_port *port_new(struct pworker *w, uint16_t port)
 		free(p);
 		return NULL;
 	}
+	p->seen = seen_new(w, SIDE_IN, p->key);
 	p->sub = disco_inbound(w->disco, w->loop, port, told, p);
 	return p;
 }
@@ -69,6 +71,7 @@ static void port_free(struct in_port *p)
 	map_remove(&p->worker->ports, &p->node);
 	if (p->sub)
 		sub_end(p->sub);
+	seen_free(p->seen);
 	if (p->policy)
 		ref_put(&p->policy->ref);
 	free(p);

@@ -203,6 +203,7 @@ struct transport_meter {
 	uint64_t unused_since;
 	char *labels;
 	struct series *opened, *open, *in, *out, *duration;
+	struct series *received, *sent; /* by zone, for all meters of one; or NULL */
 	struct close_series *closes;
 };
 
@@ -255,9 +256,31 @@ void transport_meter_put(struct transport_meter *m)
 	}
 }
 
+static struct series *cost_series(
+	struct transport_meter *m, const char *op, const char *zone)
+{
+	struct buf b = BUF_INIT;
+	struct series *s;
+
+	labels_add(&b, "op", slice_of(op));
+	labels_add(&b, "zone_locality", slice_of(zone));
+	s = metrics_series(m->worker->metrics, M_TRANSFER_COST, buf_slice(&b));
+	buf_fini(&b);
+	return s;
+}
+
+void transport_meter_cost(struct transport_meter *m, const char *zone)
+{
+	if (!m || m->sent)
+		return;
+	m->sent = cost_series(m, "Send", zone);
+	m->received = cost_series(m, "Recv", zone);
+}
+
 static void transport_free(struct transport_meter *m)
 {
-	struct series *all[] = {m->opened, m->open, m->in, m->out, m->duration};
+	struct series *all[] = {
+		m->opened, m->open, m->in, m->out, m->duration, m->received, m->sent};
 
 	map_remove(&m->worker->transports, &m->node);
 	for (struct close_series *s = m->closes, *next; s; s = next) {
@@ -307,6 +330,15 @@ void flow_begin(struct flow_count *f, struct pworker *w, struct conn *c,
 	worker_tick(w);
 }
 
+static void count_bytes(const struct flow_count *f, struct series *all,
+	struct series *by_zone, uint64_t n)
+{
+	if (!n)
+		return;
+	series_add(all, f->worker->index, (int64_t)n);
+	series_add(by_zone, f->worker->index, (int64_t)n);
+}
+
 void flow_tick(struct flow_count *f)
 {
 	uint64_t in, out;
@@ -314,10 +346,8 @@ void flow_tick(struct flow_count *f)
 	conn_count_look(&f->bytes);
 	in = f->bytes.in;
 	out = f->bytes.out;
-	if (in != f->in)
-		series_add(f->meter->in, f->worker->index, (int64_t)(in - f->in));
-	if (out != f->out)
-		series_add(f->meter->out, f->worker->index, (int64_t)(out - f->out));
+	count_bytes(f, f->meter->in, f->meter->received, in - f->in);
+	count_bytes(f, f->meter->out, f->meter->sent, out - f->out);
 	f->in = in;
 	f->out = out;
 }

@@ -36,6 +36,9 @@ struct transport_meter;
 struct transport_meter *transport_meter_get(struct pworker *w, struct slice labels);
 struct transport_meter *transport_meter_ref(struct transport_meter *m);
 void transport_meter_put(struct transport_meter *m);
+/* The bytes are also told as outbound_tcp_transfer_cost_bytes_total: `zone` is Local,
+ * Remote or Unknown. */
+void transport_meter_cost(struct transport_meter *m, const char *zone);
 
 /* One transport being counted; lies in its owner. */
 struct flow_count {

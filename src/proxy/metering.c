@@ -71,9 +71,14 @@ static enum flow meter_response_head(struct exch *x, void *shared, void *state)
 
 static void meter_data(struct exch *x, void *shared, void *state, enum dir d, size_t n)
 {
-	(void)shared, (void)state, (void)n;
+	struct px *p = x->user;
+
+	(void)shared, (void)state;
+	route_meter_frame(p->outer_route, d, n);
+	route_meter_frame(p->route_meter, d, n);
+	route_meter_frame(p->backend_meter, d, n);
 	if (d == DIR_RESPONSE)
-		balancer_sample(x->user);
+		balancer_sample(p);
 }
 
 static void meter_end(struct exch *x, void *shared, void *state, enum dir d,
@@ -82,8 +87,10 @@ static void meter_end(struct exch *x, void *shared, void *state, enum dir d,
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
-	if (d != DIR_RESPONSE)
+	if (d != DIR_RESPONSE) {
+		p->request_over = loop_now(x->loop);
 		return;
+	}
 	balancer_sample(p);
 	if (trailers && p->grpc_status < 0)
 		p->grpc_status = grpc_status_in(trailers);
@@ -99,6 +106,57 @@ static const char *error_label(const struct exch *x)
 	return x->reset_code >= 0 ? "reset" : "i/o";
 }
 
+/* HTTP/2 reset codes (RFC 9113 §7) that have names of their own. */
+static const char *reset_name(int code)
+{
+	if (code == HTTP_REFUSED_STREAM)
+		return "REFUSED";
+	if (code == 8)
+		return "CANCEL";
+	return code == 11 ? "ENHANCE_YOUR_CALM" : "RESET";
+}
+
+const char *px_error_name(const struct exch *x)
+{
+	switch (x->err.code) {
+	case ERR_NONE:
+		return "";
+	case ERR_TIMEOUT:
+	case ERR_MISSING:
+		return "FAIL_FAST";
+	case ERR_BUSY:
+		return "LOAD_SHED";
+	case ERR_SYS:
+	case ERR_SYNTAX:
+	case ERR_CLOSED:
+		if (x->cancelled)
+			return "CANCEL";
+		return x->reset_code >= 0 ? reset_name(x->reset_code) : "IO";
+	case ERR_LIMIT:
+	case ERR_DENIED:
+	case ERR_BUG:
+		break;
+	}
+	return "UNKNOWN";
+}
+
+static void routes_done(struct px *p, uint64_t now)
+{
+	struct route_outcome o = {.status = p->x->rsp.status,
+		.grpc_status = p->grpc_status,
+		.error = *p->error ? p->error : px_error_name(p->x),
+		.since_head = now - p->begun,
+		.since_end = p->request_over ? now - p->request_over : 0};
+
+	route_meter_response(p->outer_route, &o);
+	route_meter_response(p->route_meter, &o);
+	route_meter_response(p->backend_meter, &o);
+	route_meter_put(p->outer_route);
+	route_meter_put(p->route_meter);
+	route_meter_put(p->backend_meter);
+	p->outer_route = p->route_meter = p->backend_meter = NULL;
+}
+
 static void meter_done(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
@@ -111,6 +169,7 @@ static void meter_done(struct exch *x, void *shared, void *state)
 	o.ms = (loop_now(x->loop) - p->begun) / NS_PER_MS;
 	meter_response(p->meter, &o);
 	meter_response(p->outer, &o);
+	routes_done(p, loop_now(x->loop));
 	balancer_done(p);
 	meter_put(p->meter);
 	meter_put(p->outer);

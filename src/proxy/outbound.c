@@ -44,16 +44,11 @@ static void count_error(struct out_conn *c, const struct err *why)
 	struct pworker *w = c->duct.client.worker;
 	char text[ADDR_TEXT];
 	struct buf b = BUF_INIT;
-	struct series *s;
 
 	labels_add(&b, "error", slice_of(error_label(why)));
 	labels_add(&b, "target_addr", slice_of(addr_text(&c->dst, text)));
-	s = metrics_series(w->metrics, M_OUT_TCP_ERRORS, buf_slice(&b));
+	metrics_count(w->metrics, M_OUT_TCP_ERRORS, buf_slice(&b), w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 static struct out_conn *out_of(struct duct *d)
@@ -64,13 +59,53 @@ static struct out_conn *out_of(struct duct *d)
 	return c;
 }
 
+/* ---- byte streams ---- */
+
+static const struct meta *tls_meta(const struct out_conn *c)
+{
+	return c->tls ? &c->tls->meta : NULL;
+}
+
+static void begin_stream(struct out_conn *c)
+{
+	c->streaming = true;
+	seen_stream_open(c->target->seen, tls_meta(c));
+	duct_stream(&c->duct);
+}
+
+static struct balancer *server(struct duct *d, struct err *e)
+{
+	struct out_conn *c = out_of(d);
+
+	return out_target_stream(c->target, c->tls, e);
+}
+
+static void server_first(struct duct *d)
+{
+	struct out_conn *c = out_of(d);
+
+	c->target->client_first = false;
+	seen_server_first(c->target->seen, c->since);
+	begin_stream(c);
+}
+
+static void dialled(struct duct *d, const struct endpoint_info *to)
+{
+	seen_peer(out_of(d)->target->seen, to->hint, false);
+}
+
+/* ---- end ---- */
+
 void out_conn_free(struct out_conn *c, const struct err *why)
 {
 	duct_fini(&c->duct, why);
 	list_remove(&c->wait.node);
+	if (c->streaming)
+		seen_stream_close(c->target->seen, tls_meta(c), why);
 	if (c->target)
 		out_target_put(c->target);
-	free(c->sni);
+	if (c->policy)
+		ref_put(c->policy);
 	c->magic = 0;
 	free(c);
 }
@@ -89,36 +124,34 @@ static void failed(struct duct *d, const struct err *why)
 
 static void over(struct duct *d, const struct err *why)
 {
-	out_conn_free(out_of(d), why);
-}
-
-static struct balancer *server(struct duct *d, struct err *e)
-{
 	struct out_conn *c = out_of(d);
 
-	if (c->sni)
-		return out_target_tls(c->target, c->sni, e);
-	return out_target_stream(c->target, e);
+	if (d->at == DUCT_SNIFF && why)
+		seen_client_left(c->target->seen, c->since);
+	out_conn_free(c, why);
 }
 
-static void server_first(struct duct *d)
-{
-	out_of(d)->target->client_first = false;
-	duct_stream(d);
-}
+/* ---- detection ---- */
 
 /* TLS that a policy routes: the hello must say for whom it is. */
 static void begin_tls(struct out_conn *c, enum detect seen, const char *sni)
 {
+	struct out_target *t = c->target;
 	struct err e;
 
-	if (seen == DETECT_TLS && *sni)
-		c->sni = slice_dup(slice_of(sni));
-	if (c->sni) {
-		duct_stream(&c->duct);
+	if (seen == DETECT_TLS && *sni) {
+		c->policy = &t->policy->ref;
+		ref_get(c->policy);
+		c->tls = out_target_tls(t, sni);
+	}
+	if (c->tls) {
+		begin_stream(c);
 		return;
 	}
-	err_set(&e, ERR_DENIED, "the policy wants TLS with a server name");
+	if (c->policy)
+		err_set(&e, ERR_MISSING, "no route for the server name %s", sni);
+	else
+		err_set(&e, ERR_DENIED, "the policy wants TLS with a server name");
 	failed(&c->duct, &e);
 }
 
@@ -132,13 +165,13 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 {
 	struct out_conn *c = out_of(d);
 
-	(void)late;
+	seen_verdict(c->target->seen, seen, late, c->since);
 	if (wants_tls(c)) {
 		begin_tls(c, seen, sni);
 		return;
 	}
 	if (seen != DETECT_HTTP1 && seen != DETECT_HTTP2) {
-		duct_stream(d);
+		begin_stream(c);
 		return;
 	}
 	c->target->client_first = true;
@@ -148,6 +181,7 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 static const struct duct_user out_duct = {.on_verdict = verdict,
 	.on_server_first = server_first,
 	.balancer = server,
+	.on_dialled = dialled,
 	.on_failed = failed,
 	.on_over = over};
 
@@ -161,6 +195,7 @@ static void detect(struct out_conn *c)
 		spec.quiet = 0;
 		spec.limit = c->duct.client.worker->cfg->out.detect_timeout;
 	}
+	c->since = loop_now(c->duct.client.worker->loop);
 	duct_sniff(&c->duct, &spec);
 }
 
@@ -168,6 +203,7 @@ static void begin_protocol(struct out_conn *c)
 {
 	enum proto proto = c->target->policy->proto;
 
+	seen_connection(c->target->seen);
 	if (c->duct.client.worker->cfg->ingress)
 		proto = PROTO_DETECT; /* its requests say where they go */
 	switch (proto) {
@@ -183,7 +219,7 @@ static void begin_protocol(struct out_conn *c)
 		detect(c);
 		return;
 	case PROTO_OPAQUE:
-		duct_stream(&c->duct);
+		begin_stream(c);
 		return;
 	}
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/grpc.h"
 #include "http/spelling.h"
+#include "proxy/endpoint.h"
 #include "proxy/fault.h"
 #include "proxy/outbound_int.h"
 
@@ -26,6 +27,81 @@ static const struct rule *match(struct px *p)
 		&p->x->req, &p->route);
 }
 
+/* ---- what is counted of a route and its backend ---- */
+
+static struct route_meter *route_meter_for(const struct px *p, struct slice hostname)
+{
+	const struct out_target *t = p->target;
+	struct buf b = BUF_INIT;
+	struct route_meter *m;
+
+	labels_parent(&b, &t->policy->parent);
+	labels_route(&b, &p->route->meta);
+	labels_add(&b, "hostname", hostname);
+	m = route_meter_get(t->worker, ROUTE_OUT, p->route->is_grpc, buf_slice(&b));
+	buf_fini(&b);
+	return m;
+}
+
+static struct route_meter *backend_meter_for(
+	const struct px *p, const struct backend *of)
+{
+	const struct out_target *t = p->target;
+	struct buf b = BUF_INIT;
+	struct route_meter *m;
+
+	labels_parent(&b, &t->policy->parent);
+	labels_route(&b, &p->route->meta);
+	labels_backend(&b, &of->meta);
+	m = route_meter_get(t->worker, ROUTE_BACKEND, p->route->is_grpc, buf_slice(&b));
+	buf_fini(&b);
+	return m;
+}
+
+/* The host of an authority: what the option shows, without the port. */
+static struct slice host_of(struct slice authority)
+{
+	const char *colon = memrchr(authority.p, ':', authority.n);
+	const char *bracket = memrchr(authority.p, ']', authority.n);
+
+	if (colon && (!bracket || colon > bracket))
+		authority.n = (size_t)(colon - authority.p);
+	return authority;
+}
+
+/* Where the target keeps what it has found for the route; NULL: no memory for it. */
+static struct route_meter **kept_meter(const struct px *p)
+{
+	const struct outbound_policy *pol = p->target->policy;
+	size_t i = p->version == HTTP_2 ? pol->nhttp + (size_t)(p->route - pol->h2)
+					: (size_t)(p->route - pol->http);
+
+	return i < p->target->nmeters ? &p->target->meters[i] : NULL;
+}
+
+static void use_route_meter(struct px *p)
+{
+	struct route_meter **kept = kept_meter(p);
+
+	if (p->target->worker->cfg->hostname_labels) {
+		p->route_meter = route_meter_for(p, host_of(p->x->req.authority));
+	} else if (kept) {
+		if (!*kept)
+			*kept = route_meter_for(p, SLICE(""));
+		p->route_meter = route_meter_ref(*kept);
+	}
+}
+
+static void use_backend_meter(struct px *p, struct out_backend *b)
+{
+	if (!b->meter)
+		b->meter = backend_meter_for(p, b->of);
+	p->backend_meter = route_meter_ref(b->meter);
+	route_meter_request(p->backend_meter);
+}
+
+/* ---- from the route to its backend ---- */
+
 static enum flow route(struct px *p)
 {
 	struct ref *policy = &p->target->policy->ref;
@@ -36,6 +112,7 @@ static enum flow route(struct px *p)
 	p->rule = match(p);
 	if (!p->rule)
 		return px_answer(p, 404, GRPC_NOT_FOUND, false, "no route found");
+	use_route_meter(p);
 	return FLOW_NEXT;
 }
 
@@ -101,11 +178,12 @@ static enum flow without_backend(struct px *p, const struct out_backend *b)
  */
 static enum flow choose_backend(struct px *p)
 {
-	const struct out_backend *b = out_target_pick(p->target, p->rule->backends);
+	struct out_backend *b = out_target_pick(p->target, p->rule->backends);
 	enum flow f;
 
 	if (!b)
 		return without_backend(p, NULL);
+	use_backend_meter(p, b);
 	p->backend_filters = b->of->filters;
 	p->nbackend_filters = b->of->nfilters;
 	f = px_edit_backend(p);
@@ -161,6 +239,15 @@ static enum flow peer_request(struct exch *x, void *shared, void *state)
 	return choose_backend(p);
 }
 
+/* Once a connection and target. */
+static void tell_peer(struct px *p)
+{
+	if (p->duct->told_peer == p->target)
+		return;
+	seen_peer(p->target->seen, p->endpoint->use.hint, true);
+	p->duct->told_peer = p->target;
+}
+
 static enum flow peer_response(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
@@ -168,6 +255,7 @@ static enum flow peer_response(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (!p->endpoint)
 		return FLOW_NEXT; /* our own answer */
+	tell_peer(p);
 	if (p->was_h1)
 		restore(x, fields_get(&x->rsp.fields, SLICE("l5d-orig-proto")));
 	strip(x);
@@ -205,6 +293,7 @@ static void on_exch(void *arg, struct exch *x)
 		exch_cancel(x, &e);
 		return;
 	}
+	p->duct = &c->duct;
 	p->informs = !c->duct.client.worker->cfg->no_informational;
 	exch_begin(x,
 		c->duct.client.worker->cfg->ingress ? &ingress_stack : &outbound_stack);

@@ -7,11 +7,13 @@
  * address) and outbound_http.c (requests).
  */
 #include "proxy/duct.h"
+#include "proxy/seen.h"
 
 /* The balancers of one policy's backends, found once. */
 struct out_backend {
 	const struct backend *of;  /* in the policy */
 	struct balancer *balancer; /* a reference */
+	struct route_meter *meter; /* a reference; NULL until used */
 };
 
 /* Somebody who waits for a target's first policy: `ready` is called once, out of the
@@ -27,10 +29,13 @@ struct out_target {
 	char *key;
 	struct pworker *worker;
 	struct sub *sub;
+	struct seen *seen;              /* owned; may be NULL */
 	struct outbound_policy *policy; /* a reference; NULL until told */
 	struct out_backend *backends;
 	size_t nbackends;
-	struct list waiting; /* out_wait: until there is a policy */
+	struct route_meter **meters; /* of the policy's routes, HTTP/1's first */
+	size_t nmeters;              /* references; NULL until used */
+	struct list waiting;         /* out_wait: until there is a policy */
 	unsigned refs;
 	uint64_t unused_since;
 	bool client_first; /* its clients speak HTTP: no hurry to listen to the server
@@ -44,12 +49,13 @@ struct out_target *out_target_ref(struct out_target *t);
 void out_target_put(struct out_target *t);
 /* Picks a backend of `d` (weights; first with a ready endpoint); NULL when there is
  * none. */
-const struct out_backend *out_target_pick(
-	struct out_target *t, const struct distribution *d);
-/* Where a byte stream goes; borrowed; NULL and `e` when it may not go anywhere. */
-struct balancer *out_target_stream(struct out_target *t, struct err *e);
-/* Where the routes of PROTO_TLS send this server name. */
-struct balancer *out_target_tls(struct out_target *t, const char *sni, struct err *e);
+struct out_backend *out_target_pick(struct out_target *t, const struct distribution *d);
+/* What PROTO_TLS has for this server name; NULL: nothing. */
+const struct policy_route *out_target_tls(struct out_target *t, const char *sni);
+/* Where a byte stream goes, by its TLS route or by none (NULL); borrowed; NULL and `e`
+ * when it may not go anywhere. */
+struct balancer *out_target_stream(
+	struct out_target *t, const struct policy_route *tls, struct err *e);
 
 struct out_conn {
 	unsigned magic;
@@ -57,7 +63,10 @@ struct out_conn {
 	struct out_wait wait;
 	struct out_target *target;
 	struct addr dst;
-	char *sni; /* of a client whose TLS is routed by it; NULL else */
+	uint64_t since;     /* loop time when its bytes were first looked at */
+	bool streaming;     /* counted as a byte stream of the target's route */
+	struct ref *policy; /* keeps the route below; a reference, or NULL */
+	const struct policy_route *tls; /* of a client whose server name has one */
 };
 #define OUT_CONN_MAGIC 0x0bc00001u
 

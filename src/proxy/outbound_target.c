@@ -8,11 +8,17 @@
 
 /* ---- backends ---- */
 
-static struct balancer *balancer_of(struct pworker *w, const struct backend *b)
+static struct balancer *balancer_of(struct out_target *t, const struct backend *b)
 {
+	struct pworker *w = t->worker;
+	struct balancer *found;
+
 	switch (b->kind) {
 	case BACKEND_BALANCE:
-		return balancer_for_name(w, b);
+		found = balancer_for_name(w, b);
+		if (found)
+			balancer_for(found, &t->policy->parent, &b->meta);
+		return found;
 	case BACKEND_FORWARD:
 		return balancer_for_addr(w, SIDE_OUT, &b->forward);
 	case BACKEND_NONE:
@@ -31,8 +37,8 @@ static void each_of(struct backend_fn_arg *a, const struct distribution *d)
 {
 	for (size_t i = 0; d && i < d->n; i++) {
 		if (a->v)
-			a->v[a->n] = (struct out_backend){
-				&d->v[i], balancer_of(a->target->worker, &d->v[i])};
+			a->v[a->n] = (struct out_backend){.of = &d->v[i],
+				.balancer = balancer_of(a->target, &d->v[i])};
 		a->n++;
 	}
 }
@@ -55,9 +61,29 @@ static void each_backend(struct backend_fn_arg *a, const struct outbound_policy 
 
 static void backends_drop(struct out_backend *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		balancer_unref(v[i].balancer);
+		route_meter_put(v[i].meter);
+	}
 	free(v);
+}
+
+static void meters_drop(struct out_target *t)
+{
+	for (size_t i = 0; i < t->nmeters; i++)
+		route_meter_put(t->meters[i]);
+	free((void *)t->meters);
+	t->meters = NULL;
+	t->nmeters = 0;
+}
+
+static void meters_renew(struct out_target *t)
+{
+	size_t n = t->policy->nhttp + t->policy->nh2;
+
+	meters_drop(t);
+	t->meters = calloc(n + 1, sizeof(struct route_meter *));
+	t->nmeters = t->meters ? n : 0;
 }
 
 /* The new ones are taken before the old go, so that what stays keeps its connections.
@@ -78,8 +104,7 @@ static void backends_renew(struct out_target *t)
 	backends_drop(old, nold);
 }
 
-static const struct out_backend *find(
-	const struct out_target *t, const struct backend *b)
+static struct out_backend *find(const struct out_target *t, const struct backend *b)
 {
 	for (size_t i = 0; i < t->nbackends; i++)
 		if (t->backends[i].of == b)
@@ -95,7 +120,7 @@ static uint32_t weight_of(const struct out_backend *b, bool any)
 	return b->of->weight;
 }
 
-static const struct out_backend *by_weight(
+static struct out_backend *by_weight(
 	const struct out_target *t, const struct distribution *d, bool any)
 {
 	uint64_t total = 0, at;
@@ -106,7 +131,7 @@ static const struct out_backend *by_weight(
 		return any ? NULL : by_weight(t, d, true);
 	at = random_u64() % total;
 	for (size_t i = 0; i < d->n; i++) {
-		const struct out_backend *b = find(t, &d->v[i]);
+		struct out_backend *b = find(t, &d->v[i]);
 		uint32_t weight = weight_of(b, any);
 
 		if (at < weight)
@@ -116,11 +141,11 @@ static const struct out_backend *by_weight(
 	return NULL;
 }
 
-static const struct out_backend *first_open(
+static struct out_backend *first_open(
 	const struct out_target *t, const struct distribution *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
-		const struct out_backend *b = find(t, &d->v[i]);
+		struct out_backend *b = find(t, &d->v[i]);
 
 		if (b && (!b->balancer || !balancer_is_shut(b->balancer)))
 			return b;
@@ -128,8 +153,7 @@ static const struct out_backend *first_open(
 	return find(t, &d->v[0]);
 }
 
-const struct out_backend *out_target_pick(
-	struct out_target *t, const struct distribution *d)
+struct out_backend *out_target_pick(struct out_target *t, const struct distribution *d)
 {
 	if (!d || d->n == 0)
 		return NULL;
@@ -138,15 +162,18 @@ const struct out_backend *out_target_pick(
 	return d->kind == DIST_RANDOM ? by_weight(t, d, false) : first_open(t, d);
 }
 
-static struct balancer *stream_balancer(
-	struct out_target *t, const struct distribution *d, struct err *e)
+struct balancer *out_target_stream(
+	struct out_target *t, const struct policy_route *tls, struct err *e)
 {
+	const struct distribution *d = tls ? tls->rules->backends : t->policy->opaque;
 	const struct out_backend *b;
 
-	if (d && (d->forbidden || d->invalid)) {
-		err_set(e, ERR_DENIED,
-			d->forbidden ? "forbidden by policy"
-				     : "the policy's route is invalid");
+	if (d && d->forbidden) {
+		err_set(e, ERR_DENIED, "forbidden by policy");
+		return NULL;
+	}
+	if (d && d->invalid) {
+		err_set(e, ERR_SYNTAX, "the policy's route is invalid");
 		return NULL;
 	}
 	b = out_target_pick(t, d);
@@ -157,22 +184,13 @@ static struct balancer *stream_balancer(
 	return NULL;
 }
 
-struct balancer *out_target_stream(struct out_target *t, struct err *e)
-{
-	return stream_balancer(t, t->policy->opaque, e);
-}
-
-struct balancer *out_target_tls(struct out_target *t, const char *sni, struct err *e)
+const struct policy_route *out_target_tls(struct out_target *t, const char *sni)
 {
 	const struct outbound_policy *p = t->policy;
 	const struct req_head hello = {.authority = slice_of(sni)};
 	const struct policy_route *route;
-	const struct rule *rule = routes_match(p->tls, p->ntls, &hello, &route);
 
-	if (rule)
-		return stream_balancer(t, rule->backends, e);
-	err_set(e, ERR_MISSING, "no route for the server name %s", sni);
-	return NULL;
+	return routes_match(p->tls, p->ntls, &hello, &route) ? route : NULL;
 }
 
 /* ---- life ---- */
@@ -186,7 +204,9 @@ static void told(void *arg, struct ref *value)
 	ref_get(value);
 	t->policy = container_of(value, struct outbound_policy, ref);
 	t->refs++;
+	seen_outbound(t->seen, t->policy);
 	backends_renew(t);
+	meters_renew(t);
 	ref_put(old);
 	while ((wait = list_first(&t->waiting, struct out_wait, node))) {
 		list_remove(&wait->node);
@@ -209,6 +229,7 @@ static struct out_target *target_new(struct pworker *w, const char *key)
 		free(t);
 		return NULL;
 	}
+	t->seen = seen_new(w, SIDE_OUT, t->key);
 	return t;
 }
 
@@ -264,7 +285,9 @@ static void target_free(struct out_target *t)
 	map_remove(&t->worker->targets, &t->node);
 	if (t->sub)
 		sub_end(t->sub);
+	seen_free(t->seen);
 	backends_drop(t->backends, t->nbackends);
+	meters_drop(t);
 	if (t->policy)
 		ref_put(&t->policy->ref);
 	free(t->key);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "net/tcp.h"
 #include "proxy/control.h"
 
@@ -29,9 +30,11 @@ static unsigned open_fds(void)
 	return n > 3 ? n - 3 : 0; /* ".", ".." and the folder itself */
 }
 
-static void gauge(struct buf *out, const char *name, const char *type, double v)
+static void tell(
+	struct buf *out, const char *name, const char *type, const char *help, double v)
 {
-	buf_printf(out, "# TYPE %s %s\n%s %.15g\n", name, type, name, v);
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name,
+		type, name, v);
 }
 
 void proxy_process_metrics(void *arg, struct buf *out)
@@ -49,19 +52,26 @@ void proxy_process_metrics(void *arg, struct buf *out)
 	}
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	(void)getrlimit(RLIMIT_NOFILE, &fds);
-	gauge(out, "process_start_time_seconds", "gauge", (double)started);
-	gauge(out, "process_cpu_seconds_total", "counter",
+	tell(out, "process_start_time_seconds", "gauge", "When the process began.",
+		(double)started);
+	tell(out, "process_cpu_seconds_total", "counter", "CPU time used.",
 		(double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9);
-	gauge(out, "process_open_fds", "gauge", open_fds());
-	gauge(out, "process_max_fds", "gauge", (double)fds.rlim_cur);
-	gauge(out, "process_virtual_memory_bytes", "gauge",
+	tell(out, "process_open_fds", "gauge", "File descriptors in use.", open_fds());
+	tell(out, "process_max_fds", "gauge", "File descriptors that may be in use.",
+		(double)fds.rlim_cur);
+	tell(out, "process_virtual_memory_bytes", "gauge", "Address space in use.",
 		(double)size * (double)sysconf(_SC_PAGESIZE));
-	gauge(out, "process_resident_memory_bytes", "gauge",
+	tell(out, "process_resident_memory_bytes", "gauge", "Memory in use.",
 		(double)resident * (double)sysconf(_SC_PAGESIZE));
-	gauge(out, "process_clock_time_seconds", "gauge",
+	tell(out, "log_lost_lines_total", "counter",
+		"Lines of the log that nobody took in time.", (double)log_lost());
+	tell(out, "process_clock_time_seconds", "gauge", "What time it is here.",
 		(double)(clock_wall() / NS_PER_S));
-	gauge(out, "proxy_accept_pauses_total", "counter", (double)listener_rests());
+	tell(out, "proxy_accept_pauses_total", "counter",
+		"How often no connection was taken for want of descriptors or memory.",
+		(double)listener_rests());
 	buf_text(out,
+		"# HELP proxy_build_info What runs.\n"
 		"# TYPE proxy_build_info gauge\n"
 		"proxy_build_info{vendor=\"mesh\",version=\"" MESH_VERSION "\"} 1\n");
 }

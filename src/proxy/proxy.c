@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/proxy.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "proxy/control.h"
 #include "proxy/inbound.h"
 #include "proxy/outbound.h"
+#include "proxy/report.h"
 #include "proxy/worker.h"
 #include "sys/sockets.h"
 
@@ -37,6 +39,7 @@ struct proxy {
 	struct loop *loop;
 	struct dns *dns;
 	struct metrics *metrics;
+	struct report *report;
 	struct snap creds;
 	struct identity *identity;
 	struct channel *destination, *policy;
@@ -65,6 +68,9 @@ struct channel *control_channel(struct loop *l, struct dns *d,
 		.sni = to->name,
 		.expect = to->name,
 		.backoff_jitter = 0.1,
+		.on_state = control_meter_state,
+		.on_lookup = control_meter_lookup,
+		.arg = meter,
 		.filter = &control_meter_filter,
 		.filter_shared = meter};
 
@@ -134,6 +140,7 @@ static int worker_begin(struct worker *t, struct err *e)
 	w->p = (struct pworker){.index = t->index,
 		.cfg = &px->cfg,
 		.metrics = px->metrics,
+		.report = px->report,
 		.disco = px->disco,
 		.creds = &px->creds};
 	worker_init(&w->p, t->loop);
@@ -278,6 +285,14 @@ static void raise_fd_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &r); /* fewer connections, no more */
 }
 
+/* A log whose place was closed must not go into the first connection instead. */
+static void hold_std_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDWR); /* the lowest that is free */
+}
+
 static void say_hello(const struct proxy_config *c)
 {
 	char text[ADDR_TEXT];
@@ -297,14 +312,16 @@ static void say_hello(const struct proxy_config *c)
 
 static int start(struct proxy *px, struct err *e)
 {
-	struct admin_hooks hooks = {missing, asked_to_shut_down, px};
+	struct admin_hooks hooks = {missing, asked_to_shut_down, px, NULL};
 
 	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
 	px->loop = loop_new(e);
 	px->metrics = metrics_new(px->nworkers);
-	if (!px->workers || !px->loop || !px->metrics)
+	px->report = report_new();
+	if (!px->workers || !px->loop || !px->metrics || !px->report)
 		return -1;
+	metrics_retain(px->metrics, px->cfg.metrics_retain);
 	for (unsigned i = 0; i < px->nworkers; i++)
 		px->workers[i].proxy = px;
 	timer_init(&px->grace, px->loop, grace_over);
@@ -313,6 +330,7 @@ static int start(struct proxy *px, struct err *e)
 	if (loop_on_signal(px->loop, SIGTERM, on_signal, px, e) < 0 ||
 		loop_on_signal(px->loop, SIGINT, on_signal, px, e) < 0)
 		return -1;
+	hooks.report = px->report;
 	px->dns = dns_new(px->loop, NULL, e);
 	if (!px->dns)
 		return -1;
@@ -320,8 +338,10 @@ static int start(struct proxy *px, struct err *e)
 		px->loop, &px->cfg, px->metrics, &px->creds, &hooks, e);
 	if (!px->admin)
 		return -1;
-	control_meter_init(&px->destination_meter, px->metrics, &px->cfg.destination);
-	control_meter_init(&px->policy_meter, px->metrics, &px->cfg.policy);
+	control_meter_init(&px->destination_meter, px->metrics, CLIENT_DESTINATION,
+		&px->cfg.destination);
+	control_meter_init(
+		&px->policy_meter, px->metrics, CLIENT_POLICY, &px->cfg.policy);
 	px->destination = control_channel(px->loop, px->dns, &px->cfg.destination,
 		&px->creds, &px->destination_meter, e);
 	px->policy = control_channel(
@@ -345,6 +365,7 @@ int proxy_run(void)
 	struct err e;
 
 	signal(SIGPIPE, SIG_IGN);
+	hold_std_fds();
 	pthread_mutex_init(&px.creds.lock, NULL);
 	if (proxy_config_read(&px.cfg) > 0)
 		return EX_USAGE;

@@ -8,9 +8,11 @@
  */
 #include "http/exch.h"
 #include "proxy/meter.h"
+#include "proxy/routemeter.h"
 #include "proxy/target.h"
 
 struct balancer;
+struct duct;
 struct endpoint;
 struct http_client;
 struct out_hold;
@@ -42,14 +44,18 @@ struct px {
 	bool was_extended; /* an extended CONNECT, sent on as an HTTP/1 upgrade */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */
-	const char *error;   /* label `error` of response_total */
+	const char *error;   /* label `error` of a route that failed, or "" */
 	int grpc_status;     /* -1 until said */
-	struct meter *meter; /* a reference */
-	struct meter *outer; /* of a gateway: of its own client; a reference */
+	struct meter *meter; /* a reference, as are these: */
+	struct route_meter *route_meter, *backend_meter;
+	struct meter *outer; /* of a gateway: of its own client */
+	struct route_meter *outer_route;
+	uint64_t request_over; /* loop time of its end, or 0 */
 
 	struct out_target
 		*target;       /* outbound: where to; a reference, from the route on */
 	struct out_hold *hold; /* waits for the target's policy */
+	struct duct *duct;     /* the client's connection */
 	const struct policy_route *route; /* of the policy below */
 	const struct rule *rule;
 	struct ref *policy;                         /* keeps the above; a reference */
@@ -87,5 +93,7 @@ enum flow px_fail(struct px *p, const struct err *e);
 
 /* Counts a failure in {in,out}bound_http_errors_total. */
 void px_count_error(struct px *p, const char *error);
+/* What x->err is called in the metrics of routes (spec proxy.md §13.2), "" for none. */
+const char *px_error_name(const struct exch *x);
 
 #endif

@@ -26,16 +26,12 @@ static const struct rescue {
 static void count_error(struct pworker *w, enum side side, const char *error)
 {
 	struct buf b = BUF_INIT;
-	struct series *s;
 
 	labels_add(&b, "error", slice_of(error));
-	s = metrics_series(w->metrics,
-		side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b));
+	metrics_count(w->metrics,
+		side == SIDE_IN ? M_IN_HTTP_ERRORS : M_OUT_HTTP_ERRORS, buf_slice(&b),
+		w->index);
 	buf_fini(&b);
-	if (!s)
-		return;
-	series_add(s, w->index, 1);
-	series_put(s);
 }
 
 void px_count_error(struct px *p, const char *error)
@@ -153,6 +149,7 @@ static enum flow rescue_error(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (x->reset_code >= 0 && x->req.version == HTTP_2 && !p->was_h1)
 		return FLOW_NEXT; /* an HTTP/2 peer's reset goes on as a reset */
+	p->error = px_error_name(x);
 	if (p->endpoint)
 		endpoint_name(p->endpoint, &e);
 	if (!is_refused_unread(p))

@@ -106,6 +106,14 @@ enum proto {
 	PROTO_TLS
 };
 
+enum policy_source {       /* whose word a policy's protocol is */
+	SOURCE_DEFAULT,    /* nobody's: we know no better */
+	SOURCE_ANNOTATION, /* opaque ports, as the injector or the policy service has it
+			    */
+	SOURCE_POLICY,
+	SOURCE_PROFILE,
+};
+
 struct authz_net {
 	struct cidr net;
 	size_t nexcept;
@@ -142,6 +150,7 @@ struct inbound_policy {
 	struct arena arena;
 	bool invalid; /* the update could not be decoded: refuse with 500 */
 	enum proto proto;
+	enum policy_source source;
 	uint64_t detect_timeout; /* ns */
 	struct meta server;      /* srv_* labels */
 	size_t nauthz, nroutes;
@@ -174,10 +183,11 @@ struct outbound_policy {
 	struct arena arena;
 	uint64_t generation;
 	enum proto proto;
+	enum policy_source source;
 	uint64_t detect_timeout;
-	struct meta parent;
-	const char *logical; /* "svc.ns.svc.cluster.local:port", or NULL */
-	size_t nhttp;        /* routes by what the client speaks */
+	struct meta parent, stream_route; /* of `opaque` */
+	const char *logical;              /* "svc.ns.svc.cluster.local:port", or NULL */
+	size_t nhttp;                     /* routes by what the client speaks */
 	const struct policy_route *http;
 	size_t nh2;
 	const struct policy_route *h2;

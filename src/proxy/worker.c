@@ -2,10 +2,13 @@
 #include "proxy/worker.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "proxy/access.h"
 #include "proxy/balancer.h"
 #include "proxy/inbound.h"
 #include "proxy/meter.h"
 #include "proxy/outbound.h"
+#include "proxy/routemeter.h"
 
 #define TICK NS_PER_S
 #define LEFT (5 * NS_PER_MS) /* how often a drain looks whether all is sent */
@@ -27,7 +30,8 @@ bool worker_has_ip(const struct pworker *w, const struct ip *ip)
 static bool has_work(const struct pworker *w)
 {
 	return !list_is_empty(&w->flows) || w->ports.count || w->targets.count ||
-	       w->balancers.count || w->meters.count || w->transports.count;
+	       w->balancers.count || w->meters.count || w->transports.count ||
+	       w->route_meters.count;
 }
 
 static void tick(struct timer *t)
@@ -42,6 +46,8 @@ static void tick(struct timer *t)
 	meters_sweep(w);
 	if (w->index == 0) /* for all */
 		heap_give_back(&w->heap);
+	route_meters_sweep(w);
+	log_tick();
 	if (has_work(w))
 		worker_tick(w);
 }
@@ -83,6 +89,8 @@ void worker_init(struct pworker *w, struct loop *l)
 	w->in_http = http_config(w->cfg, &w->cfg->in);
 	w->out_http = http_config(w->cfg, &w->cfg->out);
 	w->loop = l;
+	if (*w->cfg->access_log)
+		w->access = access_log_new(w, strcmp(w->cfg->access_log, "json") == 0);
 	list_init(&w->flows);
 	list_init(&w->conns);
 	list_init(&w->shaking);

@@ -21,7 +21,9 @@ struct pworker {
 	unsigned index;
 	const struct proxy_config *cfg; /* shared, constant */
 	struct metrics *metrics;        /* shared */
+	struct report *report;          /* shared */
 	struct disco *disco;            /* shared */
+	struct access_log *access;      /* own; NULL: off */
 	struct snap *creds; /* shared: own credentials, renewed at any time */
 
 	struct http_server_config in_http, out_http; /* made from cfg */
@@ -31,9 +33,10 @@ struct pworker {
 	struct map balancers;  /* struct balancer by name or address */
 	struct map meters;     /* struct meter by labels */
 	struct map transports; /* struct transport_meter by labels */
-	struct list flows;     /* every transport, to be counted every second */
-	struct list conns;     /* struct client: every accepted connection */
-	struct list shaking;   /* struct in_conn: TLS handshakes, the oldest first */
+	struct map route_meters; /* struct route_meter by labels */
+	struct list flows;       /* every transport, to be counted every second */
+	struct list conns;       /* struct client: every accepted connection */
+	struct list shaking;     /* struct in_conn: TLS handshakes, the oldest first */
 	unsigned nshaking;
 	struct timer tick; /* a second, while there is something to count or to evict */
 	struct heap_watch heap;

@@ -142,6 +142,17 @@ class Peer:
             raise Failed(differ(want, self.buf[:len(want) + 40]))
         self.buf = self.buf[len(want):]
 
+    def read_until(self, want):
+        """These bytes come, whatever comes before them."""
+        until = time.monotonic() + self.limit
+        while want not in self.buf:
+            self.buf = self.buf[-len(want):]
+            data = self.more(until)
+            if not data:
+                raise Closed("the connection ended before %r" % want)
+            self.buf += data
+        self.buf = self.buf.split(want, 1)[1]
+
     # ---- HTTP/1 ----
 
     def read_head(self, only):
@@ -257,6 +268,8 @@ class Peer:
             check_fields(self.below, self.trailers, True)
         elif what == "hello":
             self.read(self.scene.hello)
+        elif what == "until":
+            self.read_until(quoted(words[1:]))
         elif what == "silence":
             self.expect_silence(seconds(words[1]))
         elif what in ("eof", "reset", "close"):
@@ -403,6 +416,9 @@ class One(Peer):
         self.sock = sock
 
     def run(self):
+        if self.lines[0].text == "small-window": # before bytes come
+            self.do_small_window([])
+            self.lines = self.lines[1:]
         if begins_with_bytes(self.lines[0]) and not has_bytes(self.sock, time.monotonic() + 10):
             return self.end()
         super().run()

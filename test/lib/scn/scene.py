@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One scenario: the proxies, what the control plane says, and the steps at the left margin."""
-import os, re, signal, socket, subprocess, threading, time
+import gzip, os, re, signal, socket, subprocess, threading, time
 
 from . import net, text
 from .peer import LIMIT, Client, Flags, Server
@@ -17,6 +17,10 @@ DEFAULTS = {
     "IDENTITY_SVC_ADDR": "localhost.:8086", "POLICY_WORKLOAD": '{"ns":"test","pod":"x"}',
     "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8", "OUTBOUND_LISTEN_ADDRS": "127.0.0.1:4140,[::1]:4140", "INBOUND_LISTEN_ADDR": "[::]:4143",
     "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
+
+# How a log comes not to be taken.  The last: a pipe of one page, and who holds it does not read.
+BAD_LOGS = {"closed": "exec %s proxy 2>&-", "full": "exec %s proxy 2>/dev/full",
+            "stuck": "mkfifo $LINKERD2_PROXY_IDENTITY_DIR/log; exec 3<>$LINKERD2_PROXY_IDENTITY_DIR/log; exec %s proxy 2>&3"}
 
 
 def flat(line):
@@ -196,18 +200,35 @@ class Scene:
 
     def do_proxy(self, line, words):
         """The proxy of a pod, ready; "proxy exits N": it must not start; "proxy unready": it only listens;
-        "files N": with so many descriptors."""
+        "files N": with so many descriptors; "log closed|full|stuck": its log cannot be written (no
+        descriptor, a full disk, a pipe that nobody reads)."""
         files, unready = int(take(words, "files", 0)), text.flag(words, "unready")
         where = "peer" if text.flag(words, "peer") else "pod"
         if self.control_name(where) not in self.procs:
             self.start_control(where)
         if "proxy " + where not in self.procs:
             self.redirect(where)
-        p = self.program("proxy " + where, where, [MESH, "proxy"], self.environment(where, line.below), UID, files)
-        if words and words[0] == "exits":
+        bad_log = take(words, "log", None)
+        args = ["sh", "-c", BAD_LOGS[bad_log] % MESH] if bad_log else [MESH, "proxy"]
+        p = self.program("proxy " + where, where, args, self.environment(where, line.below), UID, files)
+        if bad_log:
+            self.wait_ready(where)
+        elif words and words[0] == "exits":
             self.must_exit("proxy " + where, int(words[1]), LIMIT)
         elif not self.wait_log("proxy " + where, "Listening" if unready else "Ready"):
             raise Failed("the proxy does not start (%s)" % p.poll())
+
+    def wait_ready(self, where):
+        """For a proxy that cannot say so in its log."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                if "200 OK" in self.ask_admin(where, "/ready", []):
+                    return
+            except (OSError, Failed):
+                pass
+            time.sleep(0.02)
+        raise Failed("the proxy does not get ready")
 
     def redirect(self, where):
         p = subprocess.Popen([MESH, "init", "-p", "4143", "-o", "4140", "-u", str(UID), "--inbound-ports-to-ignore",
@@ -347,6 +368,34 @@ class Scene:
                 time.sleep(0.02)
             finally:
                 self.trying = False
+
+    # ---- the admin port ----
+
+    @staticmethod
+    def ask_admin(where, path, fields):
+        with net.connect("127.0.0.1", 4191, where) as s:
+            head = ["GET %s HTTP/1.1" % path, "host: admin", "connection: close"] + fields
+            s.sendall("\r\n".join(head + ["", ""]).encode())
+            out = b""
+            while data := s.recv(65536):
+                out += data
+        head, _, body = out.partition(b"\r\n\r\n")
+        if b"content-encoding: gzip" in head:
+            body = gzip.decompress(body)
+        return (head + b"\r\n\r\n" + body).decode()
+
+    def do_admin(self, line, words):
+        """admin [peer] PATH "TEXT" …: the answer to a GET, head and body (of gzip: unpacked), has the
+        texts, soon; request fields below; "!TEXT": it has not."""
+        where = "peer" if text.flag(words, "peer") else "pod"
+        wanted, until = [w.decode() for w in words[1:]], time.monotonic() + LIMIT
+        while True:
+            got = self.ask_admin(where, words[0], [l.text for l in line.below])
+            if all((w[1:] not in got) if w[0] == "!" else (w in got) for w in wanted):
+                return
+            if time.monotonic() > until:
+                raise Failed("it is\n  %s" % got.replace("\n", "\n  "))
+            time.sleep(0.05)
 
     # ---- metrics ----
 

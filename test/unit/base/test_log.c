@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include "t.h"
@@ -71,14 +72,80 @@ TEST(a_log_line_is_json_when_asked_for)
 		"\"message\":\"it's \\\"over\\\"\",\"why\":\"a\\tb\",\"n\":7}\n");
 }
 
-TEST(a_line_that_repeats_is_counted)
+TEST(lines_that_repeat_are_counted_and_told_once_more)
 {
 	log_into_pipe(false);
-	for (int i = 0; i < 10; i++)
-		log_warn("net", "again");
+	for (int i = 0; i < 10; i++) {
+		log_warn("net", "again", LI("n", 1));
+		log_warn("net", "and again");
+	}
 	log_warn("net", "other");
-	EQ_STR(logged(),
-		"[] WARN  net: again\n[] WARN  net: other previous_repeated=9\n");
+	EQ_STR(logged(), "[] WARN  net: again n=1\n[] WARN  net: and again\n"
+			 "[] WARN  net: other\n");
+	log_tick(); /* too early */
+	usleep(1100000);
+	log_tick();
+	EQ_STR(logged(), "[] WARN  net: again n=1 repeated=9\n"
+			 "[] WARN  net: and again repeated=9\n");
+	log_warn("net", "again", LI("n", 1));
+	EQ_STR(logged(), "[] WARN  net: again n=1\n");
+}
+
+TEST(a_line_fits_into_what_a_pipe_takes_at_once)
+{
+	static char much[1001];
+	const char *line;
+
+	memset(much, '\1', sizeof much - 1); /* six bytes each, as JSON */
+	log_into_pipe(true);
+	log_warn("net", "long", LS("a", much), LS("b", "short"), LS("c", much));
+	line = logged();
+	OK(strlen(line) <= LOG_ATOM - 24);
+	OK(strstr(line, "\"message\":\"long\",\"b\":\"short\"}\n") != NULL);
+}
+
+static char followed[1024];
+
+static void follow(struct log_tap *t, struct slice line)
+{
+	(void)t;
+	snprintf(followed + strlen(followed), sizeof followed - strlen(followed),
+		"%.*s", SLICE_FMT(line));
+}
+
+TEST(a_follower_has_a_filter_of_its_own)
+{
+	struct log_tap tap = {.fn = follow};
+	struct err e;
+
+	log_into_pipe(false);
+	EQ_INT(log_filter_set(SLICE("error"), &e), 0);
+	EQ_INT(log_filter_parse(SLICE("warn,proxy=debug"), &tap.filter, &e), 0);
+	log_tap_begin(&tap);
+	log_debug("proxy", "one", LS("k", "v"));
+	log_debug("net", "two");
+	log_error("net", "three");
+	log_error("net", "three");
+	log_tap_end(&tap);
+	log_error("proxy", "four");
+	OK(!log_on(LOG_DEBUG, "proxy"));
+	EQ_STR(logged(), "[] ERROR net: three\n[] ERROR proxy: four\n");
+	OK(strstr(followed, "\"level\":\"DEBUG\",\"target\":\"proxy\",\"message\":"
+			    "\"one\",\"k\":\"v\"}\n"));
+	OK(!strstr(followed, "two") && !strstr(followed, "four"));
+	OK(strstr(strstr(followed, "three") + 1, "three"));
+}
+
+TEST(lines_that_cannot_be_written_are_counted)
+{
+	log_into_pipe(false);
+	close(log_pipe[1]);
+	log_warn("net", "to nowhere");
+	EQ_INT(log_lost(), 1);
+	OK(!log_raw(SLICE("a line\n")));
+	log_to(open("/dev/full", O_WRONLY));
+	log_warn("net", "to a full disk");
+	EQ_INT(log_lost(), 2);
 }
 
 TEST(a_long_value_is_cut_and_the_line_stays_whole)

@@ -2,6 +2,7 @@
 #include "local/spdy.h"
 
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "base/obj.h"
 #include "local/spdyint.h"

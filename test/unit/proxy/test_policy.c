@@ -7,7 +7,6 @@
 #include "base/obj.h"
 #include "http/head.h"
 #include "proxy/decode.h"
-#include "proxy/metrics.h"
 #include "t.h"
 
 static struct ip ip_of(const char *text)
@@ -231,61 +230,6 @@ TEST(a_policy_that_cannot_be_understood_refuses)
 	p = decode_inbound(SLICE("")); /* a server without a protocol */
 	OK(p && p->invalid);
 	ref_put(&p->ref);
-}
-
-/* ---- metrics ---- */
-
-TEST(series_add_up_over_workers_and_labels_are_escaped)
-{
-	struct metrics *m = metrics_new(2);
-	struct buf labels = BUF_INIT, out = BUF_INIT;
-	struct series *s, *h;
-	char *text;
-
-	labels_add(&labels, "a", SLICE("x\"y\\z\n"));
-	s = metrics_series(m, M_REQUEST_TOTAL, buf_slice(&labels));
-	h = metrics_series(m, M_RESPONSE_LATENCY_MS, SLICE("b=\"1\""));
-	for (unsigned w = 0; w < 3; w++)
-		series_add(s, w, 5);
-	series_observe(h, 0, 1);
-	series_observe(h, 1, 7);
-	series_observe(h, 2, 70000);
-	metrics_write(m, &out);
-	text = buf_steal(&out);
-	OK(strstr(text, "request_total{a=\"x\\\"y\\\\z\\n\"} 15\n"));
-	OK(strstr(text, "response_latency_ms_bucket{b=\"1\",le=\"1\"} 1\n"));
-	OK(strstr(text, "response_latency_ms_bucket{b=\"1\",le=\"10\"} 2\n"));
-	OK(strstr(text, "response_latency_ms_bucket{b=\"1\",le=\"50000\"} 2\n"));
-	OK(strstr(text, "response_latency_ms_bucket{b=\"1\",le=\"+Inf\"} 3\n"));
-	OK(strstr(text, "response_latency_ms_sum{b=\"1\"} 70008\n"));
-	free(text);
-	series_put(s);
-	series_put(h);
-	buf_fini(&labels);
-	metrics_free(m);
-}
-
-TEST(label_sets_beyond_the_limit_share_one_series)
-{
-	struct metrics *m = metrics_new(1);
-	struct buf out = BUF_INIT;
-	char *text;
-
-	for (int i = 0; i < METRICS_MAX + 10; i++) {
-		char label[32];
-		struct series *s;
-
-		snprintf(label, sizeof label, "n=\"%d\"", i);
-		s = metrics_series(m, M_REQUEST_TOTAL, slice_of(label));
-		series_add(s, 0, 1);
-		series_put(s);
-	}
-	metrics_write(m, &out);
-	text = buf_steal(&out);
-	OK(strstr(text, "request_total{overflow=\"true\"} 10\n"));
-	OK(strstr(text, "metrics_dropped_series_total 10\n"));
-	free(text);
-	metrics_free(m);
 }
 
 /* ---- settings ---- */
