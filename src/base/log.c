@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -257,9 +258,9 @@ static void write_line(struct slice line)
 {
 	struct pollfd p = {.fd = log_state.fd, .events = POLLOUT};
 
-	if (poll(&p, 1, 0) > 0 && p.revents == POLLOUT &&
-		write(log_state.fd, line.p, line.n) < 0)
-		return; /* nobody to tell */
+	while (poll(&p, 1, 0) > 0 && p.revents == POLLOUT &&
+		write(log_state.fd, line.p, line.n) < 0 && errno == EINTR)
+		; /* of other errors there is nobody to tell */
 }
 
 static void put(struct slice rest, unsigned repeated)

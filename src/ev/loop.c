@@ -17,7 +17,7 @@
 /* The poller's own clock has ticks of up to 4 ms; a timer due sooner than this gets the
  * kernel's, which is exact and costs a system call. */
 #define EXACT_BELOW (5 * NS_PER_MS)
-#define SCRATCHES 3
+#define SCRATCHES   3
 
 struct post {
 	struct post *next;
