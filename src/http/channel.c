@@ -136,11 +136,16 @@ static void resolved(void *arg, const struct addr *addrs, size_t n, uint32_t ttl
 static void resolve(struct channel *c)
 {
 	struct slice host = slice_of(c->host);
+	struct err e;
 
 	if (c->query)
 		return;
 	c->query = c->cfg.srv ? dns_resolve_srv(c->dns, host, c->cfg.port, resolved, c)
 			      : dns_resolve(c->dns, host, c->cfg.port, resolved, c);
+	if (c->query)
+		return;
+	err_set(&e, ERR_LIMIT, "no memory to resolve %s", c->host);
+	try_later(c, &e);
 }
 
 static bool is_stale(const struct channel *c)
