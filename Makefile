@@ -81,6 +81,14 @@ $B/mesh: $B/mesh.debug
 $B/mesh.debug: $(APPLETS) $B/libcore.a
 	$(call Q,LINK)$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $(APPLETS) $B/libcore.a $(LDLIBS) -o $@
 
+# The same with calls that fail when told to (test/fault).
+FAULTED   := malloc calloc realloc reallocarray aligned_alloc socket connect accept4 recv send read write \
+	open epoll_wait getsockopt setsockopt getsockname getpeername eventfd getrandom
+FAULTWRAP := $(FAULTED:%=-Wl,--wrap=%)
+$B/fault/mesh: test/fault/fault.c $(APPLETS) $B/libcore.a
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) $(FAULTWRAP) $^ $(LDLIBS) -o $@
+
 $B/libcore.a: $(CORE)
 	$(call Q,AR)rm -f $@ && $(AR) rcsD $@ $^
 
@@ -138,8 +146,11 @@ build/fuzz/libcore.a: $(FUZZCORE)
 	$(call Q,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 build/fuzz/%: test/fuzz/%.c build/fuzz/libcore.a
-	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer $< $(LDFLAGS) -L$D/lib \
+	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer $< $(FUZZFAULT) $(LDFLAGS) -L$D/lib \
 		-Wl,--start-group build/fuzz/libcore.a $(LIBS) -Wl,--end-group -lpthread -lm -o $@
+
+build/fuzz/fuzz_conn: test/fault/fault.c
+build/fuzz/fuzz_conn: FUZZFAULT = test/fault/fault.c $(FAULTWRAP)
 
 tools: $(TOOLS) $B/demo-app
 unit: $(UNITS)

@@ -46,6 +46,13 @@ class Scene:
 
     def run(self):
         """None, or (place, what) of the first failure."""
+        try:
+            return self.play()
+        finally:
+            for p in self.procs.values():
+                p.kill()
+
+    def play(self):
         lines = text.read(self.file)
         line = None
         try:
@@ -57,9 +64,6 @@ class Scene:
             return (self.first_failure() or ((e.line or line).place if e.line or line else self.file, str(e)))
         except (OSError, ValueError, IndexError, KeyError, TypeError) as e:
             return self.first_failure() or (line.place if line else self.file, "%s: %s" % (type(e).__name__, e))
-        finally:
-            for p in self.procs.values():
-                p.kill()
         return None
 
     def first_failure(self):
@@ -191,7 +195,7 @@ class Scene:
                 env.pop(key[1:], None)
         out = {"LINKERD2_PROXY_" + k: v for k, v in env.items() if not k.startswith("!")}
         out["PATH"] = os.environ["PATH"]
-        out["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
+        out.update((k, v) for k, v in os.environ.items() if k.endswith("SAN_OPTIONS"))
         return out
 
     def do_proxy(self, line, words):
