@@ -108,7 +108,7 @@ struct series {
 	struct metrics *metrics;
 	enum family family;
 	atomic_uint refs;
-	uint64_t unused_since;
+	_Atomic uint64_t unused_since;
 	char *labels;
 	size_t cell_size;
 	char *cells; /* one for each worker, each on cache lines of its own */
@@ -231,8 +231,11 @@ struct series *metrics_series(struct metrics *m, enum family f, struct slice lab
 
 void series_put(struct series *s)
 {
-	if (s && atomic_fetch_sub(&s->refs, 1) == 1)
-		s->unused_since = clock_mono();
+	if (!s)
+		return;
+	/* first, for who finds no reference may free it at once */
+	atomic_store(&s->unused_since, clock_mono());
+	atomic_fetch_sub(&s->refs, 1);
 }
 
 void series_add(struct series *s, unsigned worker, int64_t n)
@@ -353,6 +356,13 @@ static void write_histogram(const struct series *s, struct buf *out)
 	buf_printf(out, "%s_sum{%s} %lld\n", name, s->labels, (long long)sum(s));
 }
 
+static bool is_old(const struct series *s, uint64_t now)
+{
+	uint64_t since = atomic_load(&s->unused_since);
+
+	return since && now > since && now - since > RETAIN;
+}
+
 static void write_family(struct metrics *m, enum family f, struct buf *out)
 {
 	static const char *const types[] = {"counter", "gauge", "histogram"};
@@ -366,8 +376,7 @@ static void write_family(struct metrics *m, enum family f, struct buf *out)
 		info->name, types[info->type]);
 	map_each(s, &m->series[f], node)
 	{
-		if (atomic_load(&s->refs) == 0 && s->unused_since &&
-			now - s->unused_since > RETAIN) {
+		if (atomic_load(&s->refs) == 0 && is_old(s, now)) {
 			map_remove(&m->series[f], &s->node);
 			series_free(s);
 			continue;
