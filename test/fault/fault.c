@@ -111,9 +111,23 @@ CALL(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n)
 CALL(int, accept4, (int fd, struct sockaddr *from, socklen_t *n, int flags),
 	(fd, from, n, flags), EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED, EAGAIN,
 	EINTR, EPERM)
-CALL(ssize_t, recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags), EAGAIN,
+#define STREAM(type, name, params, args, ...)                                          \
+	WRAP(FAULT_CALLS, type, cut(fd), name, params, args, __VA_ARGS__)
+
+/* A connection that broke stays so. */
+static ssize_t cut(int fd)
+{
+	int error = errno;
+
+	if (error == EPIPE || error == ECONNRESET || error == ETIMEDOUT)
+		shutdown(fd, SHUT_RDWR);
+	errno = error;
+	return -1;
+}
+
+STREAM(ssize_t, recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags), EAGAIN,
 	EINTR, ECONNRESET, ETIMEDOUT, ENOMEM, EHOSTUNREACH)
-CALL(ssize_t, send, (int fd, const void *p, size_t n, int flags), (fd, p, n, flags),
+STREAM(ssize_t, send, (int fd, const void *p, size_t n, int flags), (fd, p, n, flags),
 	EAGAIN, EINTR, EPIPE, ECONNRESET, ENOBUFS, ENOMEM, ETIMEDOUT)
 CALL(ssize_t, read, (int fd, void *p, size_t n), (fd, p, n), EINTR)
 CALL(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), EINTR)

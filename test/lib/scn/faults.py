@@ -74,6 +74,9 @@ class FaultyScene(scene.Scene):
 
     # ---- the run ----
 
+    def leave(self):
+        return None
+
     def play(self):
         failure = super().play()
         self.note("* faults end; the scenario itself: %s" % (failure and "%s: %s" % failure))
