@@ -9,6 +9,8 @@ from .text import Failed
 AFTER = scene.TOP + "/test/fault/after.scn"
 MEMORY, CALLS, TELL = 1, 2, 4
 SPARE_FDS = 8  # connections kept idle for the next request
+USUAL_FDS = 20
+REFUSED = 1, 64  # a proxy that cannot start says why and ends with one of these
 END = 15       # seconds after SIGTERM
 
 
@@ -34,19 +36,20 @@ class Control:
 
 
 def plan(seed, name):
-    """What fails in this scenario: a share of all, or one call; from the start or when the proxy is ready."""
+    """What fails in this scenario: a share of all, or one call; from the start (True) or when the proxy is ready."""
     r = random.Random("%d %s" % (seed, name))
     kinds = r.choice([MEMORY, CALLS, MEMORY | CALLS])
+    early = r.random() < 0.2
     if r.random() < 0.4:
-        return kinds, r.getrandbits(32), 0, int(2 ** r.uniform(0, 12))
-    return kinds, r.getrandbits(32), int(2 ** r.uniform(4, 11)), 0
+        return early, (kinds, r.getrandbits(32), 0, int(2 ** r.uniform(0, 12)))
+    return early, (kinds, r.getrandbits(32), int(2 ** r.uniform(4, 11)), 0)
 
 
 class FaultyScene(scene.Scene):
     def __init__(self, file, folder, seed):
         super().__init__(file, folder)
         self.controls, self.fds, self.ended = {}, {}, set()
-        self.plan = plan(seed, os.path.basename(file))
+        self.early, self.plan = plan(seed, os.path.basename(file))
         threading.excepthook = lambda _: None  # of peers whose sockets were taken away
         peer.LIMIT = scene.LIMIT = 1
         scene.DEFAULTS.update(SHUTDOWN_GRACE_PERIOD="5s")
@@ -55,15 +58,25 @@ class FaultyScene(scene.Scene):
         out = super().environment(where, lines)
         path = "%s/faults.%s" % (self.dir, where)
         self.controls["proxy " + where] = Control(path)
+        if self.early:
+            self.arm("proxy " + where)
         return dict(out, MESH_FAULTS=path)
 
     def do_proxy(self, line, words):
         name = self.proxy_name(list(words))
+        self.fds[name] = USUAL_FDS
         super().do_proxy(line, words)
-        if self.procs[name].poll() is None:
+        if self.procs[name].poll() is None and not self.early:
             self.fds[name] = self.open_fds(name)
-            kinds, *rest = self.plan
-            self.controls[name].arm(kinds | TELL, *rest)
+            self.arm(name)
+
+    def arm(self, name):
+        kinds, *rest = self.plan
+        self.controls[name].arm(kinds | TELL, *rest)
+
+    def failed(self, peer):
+        if peer in self.peers:  # not one of before
+            super().failed(peer)
 
     def do_signal(self, line, words):
         self.ended.add(self.proxy_name(list(words)))
@@ -83,8 +96,6 @@ class FaultyScene(scene.Scene):
         for name, c in self.controls.items():
             c.disarm()
             self.note("%s: %d calls, %d failed" % (name, *c.counts()))
-        if not self.fds:
-            return None  # it was about a proxy that does not start
         self.forget_peers()
         try:
             for name in self.fds:
@@ -96,7 +107,7 @@ class FaultyScene(scene.Scene):
             for name in self.fds:
                 self.must_end(name)
         except Failed as e:
-            return "faults %s" % (self.plan,), str(e)
+            return "faults %s %s" % (self.early, self.plan), str(e)
         return None
 
     def forget_peers(self):
@@ -118,6 +129,10 @@ class FaultyScene(scene.Scene):
         rc = self.procs[name].poll()
         if rc == 0 and self.wait_log(name, "Shutting down", 0):
             self.ended.add(name)
+        elif self.early and rc in REFUSED and not self.wait_log(name, "Ready", 0):
+            self.ended.add(name)
+        elif rc is None and not self.wait_log(name, "Ready", 20):
+            raise Failed("%s is not ready" % name)
         elif rc is not None and (rc != 0 or name not in self.ended):
             raise Failed("%s ended with %d" % (name, rc))
 
@@ -143,4 +158,5 @@ class FaultyScene(scene.Scene):
         p = self.procs[name]
         if p.poll() is None and name not in self.ended:
             p.send_signal(signal.SIGTERM)
-        self.must_exit(name, 0, END)
+        if p.poll() not in REFUSED:
+            self.must_exit(name, 0, END)
