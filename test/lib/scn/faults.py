@@ -127,7 +127,7 @@ class FaultyScene(scene.Scene):
 
     def must_live(self, name):
         rc = self.procs[name].poll()
-        if rc == 0 and self.wait_log(name, "Shutting down", 0):
+        if rc in (None, 0) and self.wait_log(name, "Shutting down", 0):
             self.ended.add(name)
         elif self.early and rc in REFUSED and not self.wait_log(name, "Ready", 0):
             self.ended.add(name)
