@@ -6,6 +6,7 @@
 #   make install    DESTDIR= PREFIX=/usr/local        make lint    floors, format, analyzer
 #   make soak       what takes longer than a check; SOAK_SECONDS= for each part
 #   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
+#   TSAN=1          with ThreadSanitizer
 #   CC=clang        another compiler                  V=1          show commands
 
 VERSION := 0.1.0
@@ -15,7 +16,7 @@ FORMAT  ?= clang-format-14
 PREFIX  ?= /usr/local
 FUZZ_SECONDS ?= 10
 D       := build/deps
-B       := build$(if $(SAN),/san)$(if $(filter clang%,$(CC)),/clang)
+B       := build$(if $(SAN),/san)$(if $(TSAN),/tsan)$(if $(filter clang%,$(CC)),/clang)
 GEN     := build/gen
 
 OPT     ?= -O2 -g
@@ -34,6 +35,9 @@ LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml \
 LDLIBS  += -L$D/lib -Wl,--start-group $(LIBS) $B/libcore.a -Wl,--end-group -lpthread -lm
 ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK    := -pie
+else ifdef TSAN
+CFLAGS  += -fsanitize=thread -fno-omit-frame-pointer
 LINK    := -pie
 else
 CFLAGS  += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
@@ -80,6 +84,14 @@ $B/mesh: $B/mesh.debug
 
 $B/mesh.debug: $(APPLETS) $B/libcore.a
 	$(call Q,LINK)$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $(APPLETS) $B/libcore.a $(LDLIBS) -o $@
+
+# The same with calls that fail when told to (test/fault).
+FAULTED   := malloc calloc realloc reallocarray aligned_alloc socket connect accept4 recv send read write \
+	open epoll_wait getsockopt setsockopt getsockname getpeername eventfd getrandom
+FAULTWRAP := $(FAULTED:%=-Wl,--wrap=%)
+$B/fault/mesh: test/fault/fault.c $(APPLETS) $B/libcore.a
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) $(FAULTWRAP) $^ $(LDLIBS) -o $@
 
 $B/libcore.a: $(CORE)
 	$(call Q,AR)rm -f $@ && $(AR) rcsD $@ $^
@@ -138,8 +150,11 @@ build/fuzz/libcore.a: $(FUZZCORE)
 	$(call Q,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 build/fuzz/%: test/fuzz/%.c build/fuzz/libcore.a
-	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer $< $(LDFLAGS) -L$D/lib \
+	$(call Q,FUZZ)$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer $< $(FUZZFAULT) $(LDFLAGS) -L$D/lib \
 		-Wl,--start-group build/fuzz/libcore.a $(LIBS) -Wl,--end-group -lpthread -lm -o $@
+
+build/fuzz/fuzz_conn: test/fault/fault.c
+build/fuzz/fuzz_conn: FUZZFAULT = test/fault/fault.c $(FAULTWRAP)
 
 tools: $(TOOLS) $B/demo-app
 unit: $(UNITS)

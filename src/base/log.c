@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -189,8 +190,14 @@ static bool write_all(struct slice s)
 {
 	struct pollfd p = {.fd = log_state.fd, .events = POLLOUT};
 
-	return poll(&p, 1, 0) > 0 && p.revents == POLLOUT &&
-	       write(log_state.fd, s.p, s.n) == (ssize_t)s.n;
+	ssize_t n = -1;
+
+	while (poll(&p, 1, 0) > 0 && p.revents == POLLOUT) {
+		n = write(log_state.fd, s.p, s.n);
+		if (n >= 0 || errno != EINTR)
+			break; /* of other errors there is nobody to tell */
+	}
+	return n == (ssize_t)s.n;
 }
 
 static void stamp(struct buf *b, struct slice rest, unsigned repeated, bool as_json)

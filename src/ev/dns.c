@@ -326,7 +326,8 @@ static struct dns_query *resolve(struct dns *d, struct slice host, uint16_t port
 {
 	struct dns_query *q = calloc(1, sizeof *q);
 
-	must(q != NULL);
+	if (!q)
+		return NULL;
 	dns_conf_refresh(&d->conf);
 	list_init(&q->node);
 	list_push(&d->queries, &q->node);

@@ -43,8 +43,8 @@ void dns_set_ttl(struct dns *d, uint32_t min, uint32_t max);
 typedef void dns_done(void *arg, const struct addr *addrs, size_t n, uint32_t ttl,
 	const struct err *e);
 
-/* A and AAAA, IPv4 first; every answer gets `port`.  Never NULL; done is called later,
- * once. */
+/* A and AAAA, IPv4 first; every answer gets `port`.  done is called later, once; not
+ * when NULL is returned: memory is out. */
 struct dns_query *dns_resolve(
 	struct dns *d, struct slice host, uint16_t port, dns_done *done, void *arg);
 /* SRV of `host` first, with the ports it says; else as dns_resolve(). */

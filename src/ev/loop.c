@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 /* The poller's own clock has ticks of up to 4 ms; a timer due sooner than this gets the
  * kernel's, which is exact and costs a system call. */
 #define EXACT_BELOW (5 * NS_PER_MS)
+#define SCRATCHES   3
 
 struct post {
 	struct post *next;
@@ -39,7 +41,7 @@ struct loop {
 	struct list later;
 
 	struct timer **heap; /* heap[1] is due first; [0] is unused */
-	size_t ntimers, heap_cap;
+	size_t ntimers;
 	struct event timer_ev; /* ends the wait when the first timer is due */
 	int exact;             /* timerfd: does the same for a timer that is due soon */
 	struct event exact_ev;
@@ -49,9 +51,11 @@ struct loop {
 	struct event wake_ev;
 	pthread_mutex_t lock;
 	struct post *posts, **posts_end;
+	atomic_bool asked_to_stop;
 
 	struct on_signal *signals;
-	uint8_t *scratch[3];
+	uint8_t *
+		scratch; /* SCRATCHES of them; pages that nobody touches cost nothing */
 };
 
 /* The clock is read once a turn, by whatever event comes first. */
@@ -62,7 +66,22 @@ static void wake_up(struct loop *l)
 	l->stale = false;
 }
 
-/* ---- timers: a binary heap, so that setting one costs no system call ---- */
+/*
+ * ---- timers: a binary heap, so that setting one costs no system call ----
+ *
+ * Its addresses are reserved at the start and its pages come as they are used, so that
+ * setting one never fails; other things run out long before there are so many.
+ */
+#define TIMERS_MAX ((size_t)8 << 20)
+
+static struct timer **heap_new(void)
+{
+	void *p =
+		mmap(NULL, TIMERS_MAX * sizeof(struct timer *), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
 
 static void heap_put(struct loop *l, size_t i, struct timer *t)
 {
@@ -114,14 +133,7 @@ void timer_set(struct timer *t, uint64_t in_ns)
 		heap_move(l, t->slot, t);
 		return;
 	}
-	if (l->ntimers + 2 > l->heap_cap) {
-		size_t cap = l->heap_cap ? 2 * l->heap_cap : 32;
-		struct timer **bigger = realloc(l->heap, cap * sizeof(*bigger));
-
-		must(bigger != NULL);
-		l->heap = bigger;
-		l->heap_cap = cap;
-	}
+	must(l->ntimers + 1 < TIMERS_MAX);
 	heap_up(l, ++l->ntimers, t);
 }
 
@@ -193,9 +205,18 @@ static void run_later(struct loop *l)
 
 /* ---- other threads ---- */
 
-int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+static void wake(struct loop *l)
 {
 	const uint64_t one = 1;
+	ssize_t n;
+
+	do /* EAGAIN: the counter is full, the loop is awake already */
+		n = write(l->wake, &one, sizeof one);
+	while (n < 0 && errno == EINTR);
+}
+
+int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
 	struct post *p = malloc(sizeof *p);
 	bool first;
 
@@ -207,8 +228,8 @@ int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 	*l->posts_end = p;
 	l->posts_end = &p->next;
 	pthread_mutex_unlock(&l->lock);
-	if (first && write(l->wake, &one, sizeof one) < 0)
-		return 0; /* the counter is full: the loop is awake already */
+	if (first)
+		wake(l);
 	return 0;
 }
 
@@ -228,29 +249,28 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
 	uint64_t n;
+	bool stop;
 
 	(void)what;
 	wake_up(l);
 	if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN)
 		return;
+	stop = atomic_exchange(&l->asked_to_stop, false);
 	for (struct post *p = take_posts(l), *next; p; p = next) {
 		next = p->next;
 		p->fn(p->arg);
 		free(p);
 	}
-}
-
-static void stop_here(void *arg)
-{
-	struct loop *l = arg;
-
-	l->stopping = true;
-	event_base_loopbreak(l->base);
+	if (stop) {
+		l->stopping = true;
+		event_base_loopbreak(l->base);
+	}
 }
 
 void loop_stop(struct loop *l)
 {
-	loop_post(l, stop_here, l);
+	atomic_store(&l->asked_to_stop, true);
+	wake(l);
 }
 
 /* ---- file descriptors ---- */
@@ -354,12 +374,8 @@ uint64_t loop_now(const struct loop *l)
 
 uint8_t *loop_scratch(struct loop *l, int which)
 {
-	must(which >= 0 && which < 3);
-	if (!l->scratch[which]) {
-		l->scratch[which] = aligned_alloc(64, LOOP_SCRATCH);
-		must(l->scratch[which] != NULL);
-	}
-	return l->scratch[which];
+	must(which >= 0 && which < SCRATCHES);
+	return l->scratch + (size_t)which * LOOP_SCRATCH;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -386,6 +402,22 @@ static struct event_base *base_new(void)
 	return base;
 }
 
+static int add_events(struct loop *l)
+{
+	static const struct timeval soon = {0};
+
+	event_assign(&l->timer_ev, l->base, -1, 0, on_timer, l);
+	event_assign(&l->wake_ev, l->base, l->wake, EV_READ | EV_PERSIST, on_wake, l);
+	event_assign(&l->exact_ev, l->base, l->exact, EV_READ | EV_PERSIST | EV_ET,
+		on_timer, l);
+	if (event_add(&l->timer_ev, &soon) < 0) /* what it needs stays for the next */
+		return -1;
+	event_del(&l->timer_ev);
+	if (event_add(&l->wake_ev, NULL) < 0)
+		return -1;
+	return event_add(&l->exact_ev, NULL);
+}
+
 static void loop_close(struct loop *l)
 {
 	if (l->wake >= 0)
@@ -394,6 +426,9 @@ static void loop_close(struct loop *l)
 		close(l->exact);
 	if (l->base)
 		event_base_free(l->base);
+	free(l->scratch);
+	if (l->heap)
+		munmap(l->heap, TIMERS_MAX * sizeof(struct timer *));
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -411,19 +446,16 @@ struct loop *loop_new(struct err *e)
 	l->posts_end = &l->posts;
 	l->now = clock_mono();
 	l->base = base_new();
+	l->heap = heap_new();
+	l->scratch = aligned_alloc(64, SCRATCHES * LOOP_SCRATCH);
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->exact = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (!l->base || l->wake < 0 || l->exact < 0) {
+	if (!l->base || l->wake < 0 || l->exact < 0 || !l->heap || !l->scratch ||
+		add_events(l) < 0) {
 		err_sys(e, "make an event loop");
 		loop_close(l);
 		return NULL;
 	}
-	event_assign(&l->wake_ev, l->base, l->wake, EV_READ | EV_PERSIST, on_wake, l);
-	event_add(&l->wake_ev, NULL);
-	event_assign(&l->timer_ev, l->base, -1, 0, on_timer, l);
-	event_assign(&l->exact_ev, l->base, l->exact, EV_READ | EV_PERSIST | EV_ET,
-		on_timer, l);
-	event_add(&l->exact_ev, NULL);
 	return l;
 }
 
@@ -441,9 +473,6 @@ void loop_free(struct loop *l)
 	event_del(&l->wake_ev);
 	event_del(&l->timer_ev);
 	event_del(&l->exact_ev);
-	for (size_t i = 0; i < countof(l->scratch); i++)
-		free(l->scratch[i]);
-	free(l->heap);
 	loop_close(l);
 }
 

@@ -144,12 +144,18 @@ static void looked_up(void *arg, bool is_srv, bool found)
 static void resolve(struct channel *c)
 {
 	struct slice host = slice_of(c->host);
+	struct err e;
 
 	if (c->query)
 		return;
 	c->query = c->cfg.srv ? dns_resolve_srv(c->dns, host, c->cfg.port, resolved, c)
 			      : dns_resolve(c->dns, host, c->cfg.port, resolved, c);
-	dns_query_watch(c->query, looked_up);
+	if (c->query) {
+		dns_query_watch(c->query, looked_up);
+		return;
+	}
+	err_set(&e, ERR_LIMIT, "no memory to resolve %s", c->host);
+	try_later(c, &e);
 }
 
 static bool is_stale(const struct channel *c)

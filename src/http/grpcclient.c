@@ -14,7 +14,8 @@ struct grpc_call {
 	void *arg;
 	struct grpc_reader in;
 	struct buf out;
-	bool last; /* nothing follows what is in `out` */
+	bool last;      /* nothing follows what is in `out` */
+	bool beginning; /* its user does not know it yet */
 	int status;
 	char text[256];
 };
@@ -136,23 +137,38 @@ static int status_of_err(const struct err *e)
 	return e->code == ERR_LIMIT ? GRPC_RESOURCE_EXHAUSTED : GRPC_UNAVAILABLE;
 }
 
+static void tell_over(struct grpc_call *c)
+{
+	const struct grpc_user *user = c->user;
+
+	c->user = NULL;
+	if (user && user->on_over)
+		user->on_over(
+			c->arg, c, c->status < 0 ? GRPC_UNKNOWN : c->status, c->text);
+}
+
 static void on_over(struct exch *x)
 {
 	struct grpc_call *c = call_of(x);
-	const struct grpc_user *user = c->user;
 
 	if (c->status < 0 && x->err.code != ERR_NONE) {
 		c->status = status_of_err(&x->err);
 		snprintf(c->text, sizeof c->text, "%s", x->err.msg);
 	}
-	c->user = NULL;
-	if (user && user->on_over)
-		user->on_over(
-			c->arg, c, c->status < 0 ? GRPC_UNKNOWN : c->status, c->text);
+	if (!c->beginning)
+		tell_over(c);
 	loop_later(x->loop, &c->later);
 }
 
 /* ---- the request ---- */
+
+static void cut_short(struct grpc_call *c)
+{
+	struct err e;
+
+	err_set(&e, ERR_LIMIT, "no memory to send a message");
+	exch_cancel(&c->x, &e);
+}
 
 static void send_some(struct grpc_call *c)
 {
@@ -161,7 +177,10 @@ static void send_some(struct grpc_call *c)
 		struct buf piece = BUF_INIT;
 		size_t n = s.n < c->x.req_credit ? s.n : c->x.req_credit;
 
-		buf_add(&piece, s.p, n);
+		if (buf_add(&piece, s.p, n) < 0) {
+			cut_short(c);
+			return;
+		}
 		buf_take(&c->out, n);
 		exch_req_data(&c->x, (const uint8_t *)buf_slice(&piece).p, n);
 		buf_fini(&piece);
@@ -182,34 +201,42 @@ static const struct source call_source = {.head = on_head,
 	.credit = on_credit,
 	.over = on_over};
 
-static void on_later(struct later *d)
+static void call_free(struct grpc_call *c)
 {
-	struct grpc_call *c = container_of(d, struct grpc_call, later);
-
 	grpc_reader_fini(&c->in);
 	buf_fini(&c->out);
 	arena_fini(&c->arena);
 	free(c);
 }
 
-static void fill(struct grpc_call *c, struct channel *ch, const char *path)
+static void on_later(struct later *d)
+{
+	struct grpc_call *c = container_of(d, struct grpc_call, later);
+
+	tell_over(c); /* when it was over before its user knew it */
+	call_free(c);
+}
+
+static int fill(struct grpc_call *c, struct channel *ch, const char *path)
 {
 	struct req_head *h = &c->x.req;
 	size_t n = strlen(path);
 	char *p = arena_alloc(&c->arena, n + 1);
 
-	if (p)
-		memcpy(p, path, n);
+	if (!p)
+		return -1;
+	memcpy(p, path, n);
 	h->version = HTTP_2;
 	h->method = SLICE("POST");
 	h->scheme = SLICE("http");
 	h->authority = slice_of(channel_authority(ch));
-	h->path = (struct slice){p, p ? n : 0};
+	h->path = (struct slice){p, n};
 	h->length = BODY_UNKNOWN;
 	h->te_trailers = true;
-	fields_add(&h->fields, &c->arena, SLICE("content-type"),
-		SLICE("application/grpc"));
-	fields_add(&h->fields, &c->arena, SLICE("user-agent"),
+	if (fields_add(&h->fields, &c->arena, SLICE("content-type"),
+		    SLICE("application/grpc")) < 0)
+		return -1;
+	return fields_add(&h->fields, &c->arena, SLICE("user-agent"),
 		SLICE("mesh/" MESH_VERSION));
 }
 
@@ -233,15 +260,23 @@ struct grpc_call *grpc_call_begin(struct channel *ch, const char *path,
 	c->x.loop = channel_loop(ch);
 	c->x.source = &call_source;
 	channel_stack(ch, &c->stack);
-	fill(c, ch, path);
-	grpc_frame(&c->out, request);
+	if (fill(c, ch, path) < 0 || grpc_frame(&c->out, request) < 0) {
+		err_set(e, ERR_LIMIT, "no memory for a call");
+		call_free(c);
+		return NULL;
+	}
+	c->beginning = true;
 	exch_begin(&c->x, &c->stack);
+	c->beginning = false;
 	return c;
 }
 
 void grpc_call_send(struct grpc_call *c, struct slice message, bool last)
 {
-	grpc_frame(&c->out, message);
+	if (grpc_frame(&c->out, message) < 0) {
+		cut_short(c);
+		return;
+	}
 	c->last = last;
 	send_some(c);
 }
@@ -252,5 +287,6 @@ void grpc_call_end(struct grpc_call *c)
 
 	c->user = NULL;
 	err_set(&e, ERR_CLOSED, "the caller has left");
-	exch_cancel(&c->x, &e);
+	if (c->x.at != EXCH_OVER)
+		exch_cancel(&c->x, &e);
 }

@@ -30,6 +30,7 @@ struct tcp {
 	unsigned *leaving; /* where it is counted while it lingers with bytes */
 	bool blocked;      /* the socket took no more: wait for WATCH_OUT */
 	bool fin_sent, is_leaving;
+	int broken; /* the errno of what failed in a call of the user's, told later */
 	bool show_kept; /* the user wants to see what is kept, or eof */
 	int deaf; /* errno of a write: the peer takes no more, but may have spoken */
 	uint64_t connect_timeout;
@@ -93,13 +94,25 @@ static void gone_errno(struct tcp *t, const char *doing)
 	tcp_gone(t, &e);
 }
 
+/*
+ * As gone_errno() at the end of the turn: who writes, pauses or resumes does not expect
+ * to be ended by that.
+ */
+static void break_off(struct tcp *t)
+{
+	if (t->broken || t->at == TCP_DEAD)
+		return;
+	t->broken = errno;
+	loop_later(t->conn.loop, &t->later);
+}
+
 /* ---- what to wait for ---- */
 
 static bool wants_in(const struct tcp *t)
 {
 	if (t->at == TCP_LINGER)
 		return !t->conn.is_eof;
-	return t->at == TCP_OPEN && t->conn.user && !t->conn.is_paused &&
+	return t->at == TCP_OPEN && !t->broken && t->conn.user && !t->conn.is_paused &&
 	       !t->conn.is_eof && !t->conn.owes_eof && kept_len(&t->in) < t->conn.hold;
 }
 
@@ -114,7 +127,7 @@ static void rewatch(struct tcp *t)
 	if (!what && (t->conn.is_eof || t->conn.owes_eof))
 		what = WATCH_HUP; /* nothing will be read that could tell of a reset */
 	if (watch_set(&t->watch, what) < 0)
-		gone_errno(t, "watch");
+		break_off(t);
 }
 
 /* ---- out ---- */
@@ -156,14 +169,14 @@ static void send_fin(struct tcp *t)
 static ssize_t send_failed(struct tcp *t, size_t n)
 {
 	if ((errno != EPIPE && errno != ECONNRESET) || !wants_in(t)) {
-		gone_errno(t, "write to");
+		break_off(t);
 		return -1;
 	}
 	t->deaf = errno;
 	return (ssize_t)n;
 }
 
-/* Writes now what the socket takes; returns how much, or -1 after tcp_gone(). */
+/* Writes now what the socket takes; returns how much, or -1 after break_off(). */
 static ssize_t send_now(struct tcp *t, const uint8_t *p, size_t n)
 {
 	ssize_t sent;
@@ -188,7 +201,7 @@ static void tcp_flush(struct conn *c)
 	struct slice s = buf_slice(&t->out);
 	ssize_t sent;
 
-	if (t->at == TCP_DEAD || t->at == TCP_CONNECTING || t->blocked)
+	if (t->at == TCP_DEAD || t->at == TCP_CONNECTING || t->blocked || t->broken)
 		return;
 	if (s.n) {
 		sent = send_now(t, (const uint8_t *)s.p, s.n);
@@ -211,7 +224,7 @@ static void tcp_write(struct conn *c, const uint8_t *p, size_t n)
 	struct tcp *t = tcp_of(c);
 	ssize_t sent = 0;
 
-	if (t->at == TCP_DEAD || t->conn.is_shut || n == 0)
+	if (t->at == TCP_DEAD || t->conn.is_shut || t->broken || n == 0)
 		return;
 	if (n >= WRITE_NOW && !buf_len(&t->out) && t->at == TCP_OPEN && !t->blocked) {
 		sent = send_now(t, p, n);
@@ -224,7 +237,7 @@ static void tcp_write(struct conn *c, const uint8_t *p, size_t n)
 		return;
 	if (buf_add(&t->out, p + sent, n - (size_t)sent) < 0) {
 		errno = ENOMEM;
-		gone_errno(t, "write to");
+		break_off(t);
 		return;
 	}
 	if (buf_len(&t->out) > CONN_HIGH)
@@ -405,6 +418,11 @@ static void on_later(struct later *d)
 
 	if (t->at == TCP_DEAD) {
 		tcp_free(t);
+		return;
+	}
+	if (t->broken) {
+		errno = t->broken;
+		gone_errno(t, "write to");
 		return;
 	}
 	if (t->show_kept) {

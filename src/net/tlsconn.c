@@ -20,6 +20,7 @@ struct tlsconn {
 	struct buf out; /* plaintext, to be sealed at the end of the turn */
 	bool close_sent, show_kept;
 	bool is_client, begun;
+	bool no_memory; /* for what was written: it fails at the end of the turn */
 };
 
 static const struct conn_ops tlsconn_ops;
@@ -143,17 +144,13 @@ static void tlsconn_write(struct conn *c, const uint8_t *p, size_t n)
 {
 	struct tlsconn *t = tls_of(c);
 
-	if (t->at == TLS_DEAD || c->is_shut || !n)
+	if (t->at == TLS_DEAD || c->is_shut || t->no_memory || !n)
 		return;
 	if (n >= SEAL_NOW && t->at == TLS_OPEN && !buf_len(&t->out)) {
 		t->conn.bytes_out += n;
 		seal(t, p, n);
 	} else if (buf_add(&t->out, p, n) < 0) {
-		struct err e;
-
-		err_set(&e, ERR_LIMIT, "no memory to send");
-		tls_fail(t, &e);
-		return;
+		t->no_memory = true;
 	}
 	if (conn_backlog(c) > CONN_HIGH)
 		t->conn.owes_room = true;
@@ -326,7 +323,7 @@ static void begin(struct tlsconn *t)
 	if (t->timeout)
 		timer_set(&t->timer, t->timeout);
 	if (t->is_client && !t->begun)
-		(void)shake(t, NULL, 0);
+		loop_later(t->conn.loop, &t->later);
 }
 
 static void below_open(struct conn *below, void *arg)
@@ -423,6 +420,14 @@ static void show_again(struct tlsconn *t)
 		conn_resume(t->below);
 }
 
+static void no_memory(struct tlsconn *t)
+{
+	struct err e;
+
+	err_set(&e, ERR_LIMIT, "no memory to send");
+	tls_fail(t, &e);
+}
+
 static void tlsconn_close(struct conn *c, int how);
 
 static void on_later(struct later *d)
@@ -433,6 +438,13 @@ static void on_later(struct later *d)
 		tlsconn_free(t);
 		return;
 	}
+	if (t->no_memory) {
+		no_memory(t);
+		return;
+	}
+	if (t->at == TLS_SHAKING && t->is_client && !t->begun && t->below &&
+		t->below->is_open)
+		(void)shake(t, NULL, 0);
 	if (t->show_kept)
 		show_again(t);
 	if (t->at == TLS_OPEN && conn_is_left(&t->conn))

@@ -339,7 +339,8 @@ struct balancer *balancer_for_name(struct pworker *w, const struct backend *be)
 	struct buf key = BUF_INIT;
 	struct balancer *b;
 
-	buf_printf(&key, "name %s", be->name);
+	if (buf_printf(&key, "name %s", be->name) < 0)
+		return NULL;
 	b = map_get(&w->balancers, buf_slice(&key), struct balancer, node);
 	if (!b) {
 		b = balancer_new(w, SIDE_OUT, buf_slice(&key));
@@ -417,9 +418,11 @@ struct balancer *balancer_for_addr(
 	char text[ADDR_TEXT];
 	struct balancer *b;
 
-	buf_printf(&key, "%s %s %d %u %s %s", side == SIDE_IN ? "app" : "addr",
-		info->identity ? info->identity : "-", info->hint, info->tunnel_port,
-		info->authority ? info->authority : "-", addr_text(&info->addr, text));
+	if (buf_printf(&key, "%s %s %d %u %s %s", side == SIDE_IN ? "app" : "addr",
+		    info->identity ? info->identity : "-", info->hint,
+		    info->tunnel_port, info->authority ? info->authority : "-",
+		    addr_text(&info->addr, text)) < 0)
+		return NULL;
 	b = map_get(&w->balancers, buf_slice(&key), struct balancer, node);
 	if (!b) {
 		b = balancer_new(w, side, buf_slice(&key));

@@ -76,6 +76,7 @@ struct sub {
 	struct list node; /* in the watch; control thread */
 	struct disco *disco;
 	struct disco_watch *watch; /* control thread */
+	struct timer again;        /* memory was out: attach once more */
 	struct loop *worker;
 	sub_fn *fn;
 	void *arg;
@@ -470,7 +471,10 @@ static void ask_policy(struct disco_watch *w)
 		m.target_case = OUTBOUND__TRAFFIC_SPEC__TARGET_AUTHORITY;
 		m.authority = (char *)w->name;
 	}
-	ask(&w->main, w->disco->policy, API_OUTBOUND, &m);
+	if (w->dst.ip.family && !m.addr) /* asked without, it would be told a lie */
+		timer_set(&w->main.retry, backoff(&w->main));
+	else
+		ask(&w->main, w->disco->policy, API_OUTBOUND, &m);
 	arena_fini(&a);
 }
 
@@ -644,8 +648,10 @@ static void attach(void *arg) /* control */
 
 	if (!w)
 		w = watch_new(d, &s->key);
-	if (!w)
+	if (!w) {
+		timer_set(&s->again, RETELL);
 		return;
+	}
 	s->watch = w;
 	list_push(&w->subs, &s->node);
 	timer_clear(&w->idle);
@@ -653,11 +659,17 @@ static void attach(void *arg) /* control */
 		tell(s, w->value);
 }
 
+static void on_again(struct timer *t)
+{
+	attach(container_of(t, struct sub, again));
+}
+
 static void detach(void *arg) /* control */
 {
 	struct sub *s = arg;
 	struct disco_watch *w = s->watch;
 
+	timer_clear(&s->again);
 	list_remove(&s->node);
 	if (w && list_is_empty(&w->subs))
 		timer_set(&w->idle, w->key.kind == WATCH_INBOUND
@@ -680,6 +692,7 @@ static struct sub *subscribe(struct disco *d, struct loop *worker, enum watch_ki
 	s->key.kind = kind;
 	snprintf(s->key.text, sizeof s->key.text, "%s %s", prefix, name);
 	list_init(&s->node);
+	timer_init(&s->again, d->loop, on_again);
 	atomic_init(&s->refs, 2);
 	if (loop_post(d->loop, attach, s) == 0)
 		return s;

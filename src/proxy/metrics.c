@@ -168,8 +168,8 @@ void series_put(struct series *s)
 {
 	if (!s)
 		return;
-	if (atomic_load(&s->refs) == 1)
-		atomic_store(&s->unused_since, clock_mono());
+	/* first, for who finds no reference may free it at once */
+	atomic_store(&s->unused_since, clock_mono());
 	atomic_fetch_sub(&s->refs, 1);
 }
 

@@ -6,6 +6,8 @@
 #include <mbedtls/ssl.h>
 #include <psa/crypto.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -36,7 +38,10 @@ static mbedtls_time_t seconds_now(mbedtls_time_t *out)
 static void init_once(void)
 {
 	mbedtls_platform_set_time(seconds_now);
-	must(psa_crypto_init() == PSA_SUCCESS);
+	if (psa_crypto_init() == PSA_SUCCESS)
+		return;
+	fputs("cryptography does not start: no memory, or no randomness\n", stderr);
+	exit(1); /* at a program's start; nothing can be done without it */
 }
 
 void tls_init(void)

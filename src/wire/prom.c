@@ -24,7 +24,8 @@ static struct slice take_name(struct slice *s)
 
 	while (name.n < s->n && is_name(s->p[name.n]))
 		name.n++;
-	s->p += name.n, s->n -= name.n;
+	if (name.n) /* there may be no bytes at all */
+		s->p += name.n, s->n -= name.n;
 	return name;
 }
 

@@ -4,7 +4,7 @@ plane: what tests of the pair share.  TAP lines by ok(); begin with missing(), e
 import os, shutil, signal, subprocess, sys, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MESH, CONTROL = TOP + "/build/mesh", TOP + "/build/tool/scripted_control"
+MESH, CONTROL = os.environ.get("MESH", TOP + "/build/mesh"), TOP + "/build/tool/scripted_control"
 TAG = "m%d" % (os.getpid() % 100000)
 A, B = TAG + "a", TAG + "b"
 ADDR = "10.99.0.2"
@@ -117,7 +117,7 @@ def proxy(ns, d, name):
         "IDENTITY_DIR": ident, "IDENTITY_TRUST_ANCHORS": anchors, "IDENTITY_TOKEN_FILE": d + "/token",
         "IDENTITY_LOCAL_NAME": name, "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8",
         "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "5s"}.items()}
-    env["PATH"] = os.environ["PATH"]
+    env.update((k, v) for k, v in os.environ.items() if k == "PATH" or k.endswith("SAN_OPTIONS"))
     log = "%s/proxy.%s" % (d, ns)
     p = spawn(ns, [MESH, "proxy"], log, env=env, uid=2102)
     wait_for(lambda: "Ready" in open(log).read())

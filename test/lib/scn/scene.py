@@ -8,6 +8,7 @@ from .text import Failed, seconds, take
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 MESH, CONTROL = os.environ.get("MESH", TOP + "/build/mesh"), TOP + "/build/tool/scripted_control"
+SANITIZED = "san/" in MESH
 UID = 2102
 SERIES = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -16,7 +17,8 @@ DEFAULTS = {
     "DESTINATION_SVC_ADDR": "localhost.:8086", "POLICY_SVC_ADDR": "localhost.:8086",
     "IDENTITY_SVC_ADDR": "localhost.:8086", "POLICY_WORKLOAD": '{"ns":"test","pod":"x"}',
     "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8", "OUTBOUND_LISTEN_ADDRS": "127.0.0.1:4140,[::1]:4140", "INBOUND_LISTEN_ADDR": "[::]:4143",
-    "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s"}
+    "IDENTITY_MIN_REFRESH": "1s", "SHUTDOWN_GRACE_PERIOD": "10s",
+    "CORES": os.environ.get("SCN_CORES", "1")}
 
 # How a log comes not to be taken.  The last: a pipe of one page, and who holds it does not read.
 BAD_LOGS = {"closed": "exec %s proxy 2>&-", "full": "exec %s proxy 2>/dev/full",
@@ -50,6 +52,27 @@ class Scene:
 
     def run(self):
         """None, or (place, what) of the first failure."""
+        try:
+            return self.play() or self.leave()
+        finally:
+            for p in self.procs.values():
+                p.kill()
+
+    def leave(self):
+        """A sanitizer tells of leaks, and of the rest, when its program ends in order."""
+        mine = [(n, p) for n, p in self.procs.items() if "proxy" in n and p.poll() is None and SANITIZED]
+        for _ in range(2):  # the second time it does not wait for connections
+            for name, p in mine:
+                p.send_signal(signal.SIGTERM)
+            time.sleep(0.05 if mine else 0)
+        for name, p in mine:
+            try:
+                self.must_exit(name, 0, 20)
+            except Failed as e:
+                return self.file, str(e)
+        return None
+
+    def play(self):
         lines = text.read(self.file)
         line = None
         try:
@@ -61,9 +84,6 @@ class Scene:
             return (self.first_failure() or ((e.line or line).place if e.line or line else self.file, str(e)))
         except (OSError, ValueError, IndexError, KeyError, TypeError) as e:
             return self.first_failure() or (line.place if line else self.file, "%s: %s" % (type(e).__name__, e))
-        finally:
-            for p in self.procs.values():
-                p.kill()
         return None
 
     def first_failure(self):
@@ -195,7 +215,7 @@ class Scene:
                 env.pop(key[1:], None)
         out = {"LINKERD2_PROXY_" + k: v for k, v in env.items() if not k.startswith("!")}
         out["PATH"] = os.environ["PATH"]
-        out["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
+        out.update((k, v) for k, v in os.environ.items() if k.endswith("SAN_OPTIONS"))
         return out
 
     def do_proxy(self, line, words):

@@ -349,6 +349,31 @@ TEST(what_came_before_a_failed_write_is_still_read)
 	end_loop();
 }
 
+TEST(a_write_that_fails_says_so_when_the_turn_ends)
+{
+	static const struct conn_user user = {.on_in = count_in, .on_gone = keep_why};
+	static const struct linger hard = {.l_onoff = 1};
+	static char much[100000];
+	struct err why = {0};
+	struct conn *c;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	tcp_pair(fds);
+	c = tcp_adopt(loop, fds[0], NULL, NULL);
+	conn_use(c, &user, &why);
+	conn_pause(c);
+	setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	close(fds[1]);
+	conn_write(c, much, sizeof much);
+	conn_write(c, much, sizeof much);
+	EQ_INT(why.code, ERR_NONE); /* who writes is not ended by it */
+	alarm(30);
+	loop_run(loop, NULL);
+	EQ_INT(why.code, ERR_SYS);
+	end_loop();
+}
+
 static char sent_by_server[4000000];
 static void send_much_and_finish(void)
 {
