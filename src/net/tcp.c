@@ -580,6 +580,11 @@ struct conn *tcp_dial(
 	struct tcp *t;
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0 && o && o->fd_max && fd >= o->fd_max) {
+		close(fd);
+		fd = -1;
+		errno = EMFILE;
+	}
 	if (fd < 0) {
 		err_sys(e, "connect %s", addr_text(to, text));
 		return NULL;

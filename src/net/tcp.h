@@ -14,6 +14,7 @@ struct tcp_opts {
 	uint64_t user_timeout;    /* TCP_USER_TIMEOUT in ns; 0: off */
 	unsigned *leaving; /* counts those that are finished and still have to send; or
 			      NULL */
+	int fd_max;        /* no dialling with this descriptor or above; 0: any */
 };
 
 /* Takes `fd` (non-blocking is set here).  The conn is open from birth.  Returns owned.

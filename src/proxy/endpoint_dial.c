@@ -51,7 +51,8 @@ struct conn *endpoint_dial(struct endpoint *ep, struct err *e)
 	struct tcp_opts o = {.connect_timeout = ep->side->connect_timeout,
 		.keepalive = ep->side->connect_keepalive,
 		.user_timeout = ep->side->connect_user_timeout,
-		.leaving = &ep->worker->leaving};
+		.leaving = &ep->worker->leaving,
+		.fd_max = ep->worker->fd_max};
 
 	if (ep->use.identity)
 		return dial_tls(ep, &o, e);

@@ -96,17 +96,17 @@ static void out_accept(void *arg, int fd, const struct addr *peer)
 }
 
 /*
- * Each connection that is accepted needs another to where it goes: when three quarters
- * of the descriptors are in use, the last is for these, for the control plane and for
- * those who ask what is wrong.
+ * Each connection that is accepted needs another to where it goes: the last quarter of
+ * the descriptors is for these, and of that the last quarter for the control plane and
+ * for those who ask what is wrong.
  */
-static int accept_limit(void)
+static int all_but_one_in(unsigned parts)
 {
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT_MAX)
 		return 0;
-	return (int)(r.rlim_cur - r.rlim_cur / 4);
+	return (int)(r.rlim_cur - r.rlim_cur / parts);
 }
 
 static int listen_all(struct data_worker *w, struct err *e)
@@ -115,11 +115,12 @@ static int listen_all(struct data_worker *w, struct err *e)
 	bool many = w->proxy->nworkers > 1;
 	struct listener_opts in = {.backlog = (int)cfg->in.backlog,
 		.reuse_port = many,
-		.fd_max = accept_limit()};
+		.fd_max = all_but_one_in(4)};
 	struct listener_opts out = {.backlog = (int)cfg->out.backlog,
 		.reuse_port = many,
-		.fd_max = accept_limit()};
+		.fd_max = all_but_one_in(4)};
 
+	w->p.fd_max = all_but_one_in(16);
 	w->in = listener_new(w->p.loop, &cfg->inbound_listen, &in, in_accept, w, e);
 	if (!w->in)
 		return -1;

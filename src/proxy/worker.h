@@ -38,6 +38,7 @@ struct pworker {
 	struct list conns;       /* struct client: every accepted connection */
 	struct list shaking;     /* struct in_conn: TLS handshakes, the oldest first */
 	unsigned nshaking;
+	int fd_max;        /* from here on descriptors are not for dialling */
 	struct timer tick; /* a second, while there is something to count or to evict */
 	struct heap_watch heap;
 	uint32_t
