@@ -217,7 +217,6 @@ static void add_init_security(struct json *c, const struct plan *p)
 
 	add = json_need_list(json_get(s, "capabilities"), "add");
 	json_push(add, json_string("NET_ADMIN"));
-	json_push(add, json_string("NET_RAW"));
 	if (privileged)
 		json_set_bool(s, "allowPrivilegeEscalation", true);
 	json_set_bool(s, "privileged", privileged);
