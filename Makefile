@@ -4,7 +4,7 @@
 #   make demo       the mesh around a demo            make unit    unit tests only
 #   make bench      against other proxies             make fuzz    each fuzzer for a moment
 #   make install    DESTDIR= PREFIX=/usr/local        make lint    floors, format, analyzer
-#   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
+#   make images     OCI archives in build/images#   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
 #   CC=clang        another compiler                  V=1          show commands
 
 VERSION := 0.1.0
@@ -58,7 +58,7 @@ ifneq ($(V),1)
 Q = @printf '  %-6s %s\n' $(1) $@;
 endif
 
-.PHONY: all check unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps
+.PHONY: all check unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps images
 .SECONDARY:
 all: $B/mesh
 
@@ -160,6 +160,23 @@ fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do \
 		corpus=test/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//); mkdir -p $$corpus build/fuzz/new; \
 		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 build/fuzz/new $$corpus || exit 1; done
+
+# ---- images ----
+# Named as containerd sees "mesh/proxy:$(VERSION)".  The mesh's has no file but the binary.
+IMAGES := build/images/mesh.tar build/images/demo.tar
+images: $(IMAGES)
+
+build/images/mesh.tar: NAME := proxy:$(VERSION)
+build/images/mesh.tar: export ADMIN := bin/mesh
+build/images/mesh.tar: $B/mesh
+build/images/demo.tar: NAME := demo:1
+build/images/demo.tar: $B/demo-app
+$(IMAGES): scripts/images applets/applets.def
+	@rm -rf $(@:.tar=) && mkdir -p $(@:.tar=)/bin && cp $(filter $B/%,$^) $(@:.tar=)/bin/
+	@$(if $(filter proxy%,$(NAME)),for n in $(NAMES); do ln -s mesh $(@:.tar=)/bin/mesh-$$n; done)
+	$(call Q,IMAGE)scripts/images $@ docker.io/mesh/$(NAME) $(@:.tar=) 65534:65534 \
+		/bin/$(notdir $(filter $B/%,$^))
+	@rm -rf $(@:.tar=)
 
 # ---- reading the source ----
 SOURCES := $(shell find src applets test deploy -name '*.[ch]' 2>/dev/null)
