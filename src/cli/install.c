@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/obj.h"
+#include "cli/set.h"
 #include "ctl/inject_docs.h"
 #include "tls/cert.h"
 #include "wire/patch.h"
@@ -141,6 +142,32 @@ static int read_own(struct install *in, struct err *e)
 	return r;
 }
 
+static int apply_sets(struct install *in, struct err *e)
+{
+	struct json *known = inject_values_read(SLICE(""), NULL);
+	int r = 0;
+
+	must(known);
+	for (size_t i = 0; i < in->cfg->nsets && r == 0; i++)
+		r = set_apply(
+			in->own, known, in->cfg->set[i], in->cfg->set_is_plain[i], e);
+	json_free(known);
+	return r ? err_wrap(e, "--set") : 0;
+}
+
+static void set_image(struct install *in, const char *group, const char *name)
+{
+	struct json *image =
+		json_need_object(json_need_object(in->own, group), "image");
+	struct buf b = BUF_INIT;
+
+	if (json_text(json_get(image, "name")))
+		return;
+	buf_printf(&b, "%s/%s", in->cfg->registry, name);
+	json_set(image, "name", json_string_n(buf_slice(&b)));
+	buf_fini(&b);
+}
+
 static void set_unless_given(struct json *own, const char *key, const char *value)
 {
 	if (!json_text(json_get(own, key)))
@@ -153,8 +180,12 @@ static int make_values(struct install *in, struct err *e)
 	char *pem;
 	int r = -1;
 
-	if (read_own(in, e) < 0)
+	if (read_own(in, e) < 0 || apply_sets(in, e) < 0)
 		return -1;
+	if (in->cfg->registry) {
+		set_image(in, "proxy", "proxy");
+		set_image(in, "debugContainer", "debug");
+	}
 	json_set_text(in->own, "namespace", in->cfg->namespace);
 	set_unless_given(in->own, "clusterDomain", in->cfg->cluster_domain);
 	set_unless_given(in->own, "identityTrustDomain", in->cfg->trust_domain);
@@ -284,7 +315,8 @@ static int check(const struct install_config *c, struct err *e)
 	if (check_name("namespace", c->namespace, "", e) ||
 		check_name("trust domain", c->trust_domain, "", e) ||
 		check_name("cluster domain", c->cluster_domain, "", e) ||
-		(c->image && check_name("image", c->image, "/:@_", e)))
+		(c->image && check_name("image", c->image, "/:@_", e)) ||
+		(c->registry && check_name("registry", c->registry, "/:_", e)))
 		return -1;
 	if (strchr(c->namespace, '.'))
 		return err_set(e, ERR_SYNTAX, "namespace: \"%s\" has a dot in it",

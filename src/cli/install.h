@@ -8,11 +8,18 @@
  */
 #include "base/buf.h"
 
+#define INSTALL_SETS 64
+
 struct install_config {
 	const char *namespace, *trust_domain, *cluster_domain;
 	const char *image;           /* NULL: what the values say for the proxy */
 	const char *lifetime, *skew; /* of certificates, Go's durations */
+	const char *registry;        /* of all images, instead of "mesh"; or NULL */
 	const char *values;          /* file, or NULL */
+	/* --set and --set-string, in their order: stronger than the file */
+	const char *set[INSTALL_SETS];
+	bool set_is_plain[INSTALL_SETS];
+	size_t nsets;
 	/* PEM files: all three, or none.  The anchors' key is not needed. */
 	const char *anchors, *issuer_crt, *issuer_key;
 };
