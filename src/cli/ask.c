@@ -63,9 +63,9 @@ static void on_json(void *arg, int status, const struct json *body, const struct
 
 	a->status = status;
 	a->err = *e;
-	if (status == 200 && body)
+	if ((status == 200 || status == 201) && body)
 		a->got = json_copy(body);
-	else if (status == 200)
+	else if (status == 200 || status == 201)
 		err_set(&a->err, ERR_SYNTAX, "the API server's answer is not JSON");
 	else if (status)
 		refused(a, body);
@@ -90,15 +90,21 @@ static void on_text(void *arg, int status, struct slice body, const struct err *
 	loop_stop(a->loop);
 }
 
-struct json *ask_get(struct ask *a, const char *path, struct err *e)
+static struct json *ask(struct ask *a, const char *method, const char *path,
+	const struct json *body, struct err *e)
 {
 	a->got = NULL;
-	(void)kube_request(a->kube, "GET", path, NULL, NULL, on_json, a);
+	(void)kube_request(a->kube, method, path, NULL, body, on_json, a);
 	if (loop_run(a->loop, e))
 		return NULL;
 	if (!a->got && e)
 		*e = a->err;
 	return a->got;
+}
+
+struct json *ask_get(struct ask *a, const char *path, struct err *e)
+{
+	return ask(a, "GET", path, NULL, e);
 }
 
 int ask_text(struct ask *a, const char *path, struct buf *out, struct err *e)
@@ -112,4 +118,27 @@ int ask_text(struct ask *a, const char *path, struct buf *out, struct err *e)
 	if (e)
 		*e = a->err;
 	return -1;
+}
+
+int ask_may(struct ask *a, const char *verb, const char *group, const char *resource,
+	const char *namespace, struct err *e)
+{
+	struct json *body = json_object(), *what, *answer;
+	bool allowed;
+
+	json_set_text(body, "apiVersion", "authorization.k8s.io/v1");
+	json_set_text(body, "kind", "SelfSubjectAccessReview");
+	what = json_need_object(json_need_object(body, "spec"), "resourceAttributes");
+	json_set_text(what, "verb", verb);
+	json_set_text(what, "group", group);
+	json_set_text(what, "resource", resource);
+	json_set_text(what, "namespace", namespace);
+	answer = ask(a, "POST",
+		"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body, e);
+	json_free(body);
+	if (!answer)
+		return -1;
+	allowed = json_bool_at(answer, "status.allowed", false);
+	json_free(answer);
+	return allowed ? 0 : err_set(e, ERR_DENIED, "it is not allowed to you");
 }

@@ -187,6 +187,7 @@ static int make_values(struct install *in, struct err *e)
 		set_image(in, "debugContainer", "debug");
 	}
 	json_set_text(in->own, "namespace", in->cfg->namespace);
+	json_set_text(in->own, "linkerdVersion", MESH_VERSION);
 	set_unless_given(in->own, "clusterDomain", in->cfg->cluster_domain);
 	set_unless_given(in->own, "identityTrustDomain", in->cfg->trust_domain);
 	pem = slice_dup(buf_slice(&in->anchors));
