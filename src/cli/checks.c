@@ -304,8 +304,9 @@ const struct check checks[] = {
 	{"pre-kubernetes-setup", "can create namespaced resources", CHECK_PRE, 0,
 		can_create_local, "ask for the role cluster-admin"},
 
-	{"linkerd-crd", "control plane CustomResourceDefinitions exist", BOTH, 0,
-		has_crds, "to mend: mesh install --crds | kubectl apply -f -"},
+	{"linkerd-crd", "control plane CustomResourceDefinitions exist", BOTH,
+		CHECK_WARN, has_crds,
+		"to mend: mesh install --crds | kubectl apply -f -"},
 
 	{"linkerd-existence", "control plane Namespace exists", BOTH, CHECK_FATAL,
 		has_namespace, INSTALL " (or name the namespace by -L)"},

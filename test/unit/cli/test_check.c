@@ -196,7 +196,7 @@ static const struct {
 	{NS, NULL, NULL, CHECK_NORMAL, false, "control plane Namespace exists"},
 	{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
 	 "servers.policy.linkerd.io",
-		NULL, NULL, CHECK_NORMAL, false, "servers.policy.linkerd.io"},
+		NULL, NULL, CHECK_NORMAL, true, "servers.policy.linkerd.io"},
 	{NS "/configmaps/mesh-config", NULL, NULL, CHECK_NORMAL, false,
 		"'mesh-config' config map exists"},
 	{"/apis/rbac.authorization.k8s.io/v1/clusterroles/mesh-mesh-injector", NULL,
