@@ -11,7 +11,8 @@ int install_main(int argc, char **argv);
 
 struct install_app {
 	struct install_config cfg;
-	bool crds;
+	const char *kubeconfig, *context;
+	bool crds, offline;
 };
 
 static int add_set(void *field, const char *text, bool plain, struct err *e)
@@ -43,6 +44,21 @@ static int add_plain(void *field, const char *text, struct err *e)
 	}
 
 static const struct opt options[] = {
+	{.flag = "ignore-cluster",
+		.kind = OPT_BOOL,
+		.offset = offsetof(struct install_app, offline),
+		.help = "keep nothing of what is installed: a new issuer, a new "
+			"anchor"},
+	{.flag = "kubeconfig",
+		.kind = OPT_TEXT,
+		.offset = offsetof(struct install_app, kubeconfig),
+		.arg = "FILE",
+		.help = "how to reach the cluster"},
+	{.flag = "context",
+		.kind = OPT_TEXT,
+		.offset = offsetof(struct install_app, context),
+		.arg = "NAME",
+		.help = "which of its contexts"},
 	{.flag = "crds",
 		.kind = OPT_BOOL,
 		.offset = offsetof(struct install_app, crds),
@@ -97,9 +113,25 @@ static void complain(void *arg, const char *what)
 	fprintf(stderr, "mesh install: %s\n", what);
 }
 
+/* Where no cluster is known there is nothing to keep; one that does not answer may have
+ * an issuer that must not be replaced. */
+static int keep(struct install_app *app, struct install_kept *kept, struct err *e)
+{
+	bool named = app->kubeconfig || app->context;
+	struct ask *a = app->offline ? NULL : ask_new(app->kubeconfig, app->context, e);
+	int r = a ? install_kept_read(a, app->cfg.namespace, kept, e) : 0;
+
+	if (!a && named && !app->offline)
+		return -1;
+	ask_free(a);
+	app->cfg.kept = kept;
+	return r ? err_wrap(e, "is there an issuer? (else --ignore-cluster)") : 0;
+}
+
 int install_main(int argc, char **argv)
 {
 	struct install_app app = {0};
+	struct install_kept kept = {0};
 	struct buf out = BUF_INIT;
 	struct err e = {0};
 	int status = 0;
@@ -114,7 +146,8 @@ int install_main(int argc, char **argv)
 	tls_init();
 	if (app.crds)
 		install_crds(&out);
-	if (!app.crds && install_render(&app.cfg, &out, &e) < 0) {
+	if (!app.crds &&
+		(keep(&app, &kept, &e) < 0 || install_render(&app.cfg, &out, &e) < 0)) {
 		fprintf(stderr, "mesh install: %s\n", e.msg);
 		status = 1;
 	} else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
@@ -122,6 +155,7 @@ int install_main(int argc, char **argv)
 		fprintf(stderr, "mesh install: cannot write\n");
 		status = 1;
 	}
+	install_kept_fini(&kept);
 	buf_fini(&out);
 	return status;
 }

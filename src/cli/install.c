@@ -97,6 +97,22 @@ static int check_issuer(struct install *in, struct err *e)
 	return r;
 }
 
+static bool is_kept(const struct install *in)
+{
+	return in->cfg->kept && buf_len(&in->cfg->kept->issuer_key);
+}
+
+static int keep_issuer(struct install *in, struct err *e)
+{
+	const struct install_kept *k = in->cfg->kept;
+
+	if (buf_adds(&in->anchors, buf_slice(&k->anchors)) ||
+		buf_adds(&in->issuer_crt, buf_slice(&k->issuer_crt)) ||
+		buf_adds(&in->issuer_key, buf_slice(&k->issuer_key)))
+		return err_set(e, ERR_LIMIT, "out of memory");
+	return check_issuer(in, e) ? err_wrap(e, "what is installed") : 0;
+}
+
 static int read_issuer(struct install *in, struct err *e)
 {
 	const struct install_config *c = in->cfg;
@@ -118,6 +134,12 @@ static int make_hook(struct install *in, struct err *e)
 	const char *const dns[] = {name, NULL};
 	struct cert_spec spec = {.common_name = name, .dns = dns, .server = true};
 
+	if (in->cfg->kept && buf_len(&in->cfg->kept->hook_key))
+		return buf_adds(&in->hook_crt, buf_slice(&in->cfg->kept->hook_crt)) ||
+				       buf_adds(&in->hook_key,
+					       buf_slice(&in->cfg->kept->hook_key))
+			       ? err_set(e, ERR_LIMIT, "out of memory")
+			       : 0;
 	snprintf(name, sizeof name, "mesh-injector.%s.svc", in->cfg->namespace);
 	return self_signed(&spec, YEAR, &in->hook_crt, &in->hook_key, e);
 }
@@ -337,7 +359,9 @@ int install_render(const struct install_config *cfg, struct buf *out, struct err
 	int r = -1;
 
 	if (check(cfg, e) == 0 &&
-		(given ? read_issuer(&in, e) : make_issuer(&in, e)) == 0 &&
+		(given                 ? read_issuer(&in, e)
+			: is_kept(&in) ? keep_issuer(&in, e)
+				       : make_issuer(&in, e)) == 0 &&
 		make_hook(&in, e) == 0 && make_values(&in, e) == 0) {
 		fill(&in, &text);
 		job.values = in.values;
