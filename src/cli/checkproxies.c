@@ -56,15 +56,14 @@ int control_is_same_version(struct check_run *r, struct err *e)
 
 /* ---- pods ---- */
 
-/* Those of the data plane that are looked at: meshed, or all (`meshed` false). */
-static const struct json *workloads(struct check_run *r, struct err *e)
+const struct json *check_workloads(struct check_run *r, struct err *e)
 {
 	if (r->cfg->workloads)
 		return check_get(r, e, "/api/v1/namespaces/%s/pods", r->cfg->workloads);
 	return check_get(r, e, "/api/v1/pods");
 }
 
-static bool is_ours(const struct check_run *r, const struct json *pod)
+bool check_is_meshed(const struct check_run *r, const struct json *pod)
 {
 	return strcmp(label(pod, OWNER), r->cfg->namespace) == 0 && !is_over(pod);
 }
@@ -80,13 +79,13 @@ static int each_proxy(struct check_run *r,
 	int (*look)(struct check_run *r, const struct json *pod, struct err *e),
 	struct err *e)
 {
-	const struct json *pods = workloads(r, e);
+	const struct json *pods = check_workloads(r, e);
 
 	if (!pods)
 		return -1;
 	json_each(p, json_get(pods, "items"))
 	{
-		if (is_ours(r, p) && look(r, p, e))
+		if (check_is_meshed(r, p) && look(r, p, e))
 			return name_pod(p, e);
 	}
 	return 0;
@@ -119,7 +118,7 @@ int control_proxies_are_ready(struct check_run *r, struct err *e)
 		return -1;
 	json_each(p, json_get(pods, "items"))
 	{
-		if (is_ours(r, p) && proxy_is_ready(r, p, e))
+		if (check_is_meshed(r, p) && proxy_is_ready(r, p, e))
 			return name_pod(p, e);
 	}
 	return 0;
@@ -185,7 +184,7 @@ static bool should_be_meshed(const struct json *namespace, const struct json *po
 
 int pods_are_meshed(struct check_run *r, struct err *e)
 {
-	const struct json *pods = workloads(r, e);
+	const struct json *pods = check_workloads(r, e);
 
 	if (!pods)
 		return -1;

@@ -304,6 +304,10 @@ const struct check checks[] = {
 	{"pre-kubernetes-setup", "can create namespaced resources", CHECK_PRE, 0,
 		can_create_local, "ask for the role cluster-admin"},
 
+	{"pre-kubernetes-setup", "no clock skew detected", ANY, CHECK_WARN,
+		clocks_agree,
+		"certificates depend on it: run a time service on nodes and here"},
+
 	{"linkerd-crd", "control plane CustomResourceDefinitions exist", BOTH,
 		CHECK_WARN, has_crds,
 		"to mend: mesh install --crds | kubectl apply -f -"},
@@ -368,6 +372,9 @@ const struct check checks[] = {
 	{"linkerd-data-plane", "data plane and cli versions match", CHECK_PROXY,
 		CHECK_WARN, proxies_are_same_version,
 		"to mend: kubectl rollout restart, of the workloads of these pods"},
+	{"linkerd-data-plane", "NetworkPolicies let the proxies in", CHECK_PROXY,
+		CHECK_WARN, policies_let_in_proxies,
+		"meshed connections arrive there: add the port to the policy's rule"},
 	{"linkerd-data-plane", "every pod that should have a proxy has one",
 		CHECK_PROXY, CHECK_WARN, pods_are_meshed,
 		"it was made while the webhook was away: kubectl delete pod, and "

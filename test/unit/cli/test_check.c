@@ -20,7 +20,9 @@
 #define WEBHOOK                                                                        \
 	"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/"         \
 	"mesh-injector-webhook-config"
-#define DAY (86400 * NS_PER_S)
+#define LEASES   "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+#define POLICIES "/apis/networking.k8s.io/v1/networkpolicies"
+#define DAY      (86400 * NS_PER_S)
 
 static struct json *cluster; /* objects by path */
 static uint64_t later;       /* what the clock is ahead */
@@ -97,6 +99,7 @@ static void make_cluster(void)
 	put("/apis/apps/v1/namespaces/mesh/deployments",
 		"items: [{metadata: {name: mesh-identity}, spec: {replicas: 1}, "
 		"status: {readyReplicas: 1}}]");
+	put(POLICIES, "items: []");
 	put(PODS, pods);
 	put("/api/v1/pods", pods);
 	json_free(docs);
@@ -231,6 +234,20 @@ static const struct {
 		"items: [{metadata: {name: p, namespace: app, annotations: "
 		"{linkerd.io/inject: enabled}}}]",
 		CHECK_PROXY, true, "app/p asks for a proxy and has none"},
+	{LEASES, NULL,
+		"items: [{metadata: {name: n1}, spec: {renewTime: "
+		"'2001-01-01T00:00:00Z'}}]",
+		CHECK_NORMAL, true,
+		"no clock skew detected: node n1 was last heard of "},
+	{POLICIES, NULL,
+		"items: [{metadata: {name: a, namespace: mesh}, spec: {podSelector: "
+		"{}, "
+		"ingress: [{ports: [{port: 4000, endPort: 4142}, {port: 4143, "
+		"protocol: "
+		"UDP}]}]}}]",
+		CHECK_PROXY, true,
+		"NetworkPolicy mesh/a does not let port 4143 through to "
+		"mesh-identity-1"},
 	{NS, NULL, "{}", CHECK_PRE, false, "namespace mesh is there already"},
 };
 
@@ -313,6 +330,35 @@ TEST(the_end_of_certificates_is_foreseen)
 	OK(!run(CHECK_NORMAL, &s));
 	OK(strstr(s.failed.p, "within their validity period: a trust anchor expired "));
 	OK(strstr(s.failed.p, "the webhook's certificate expired on "));
+}
+
+TEST(policies_that_let_proxies_in_are_none_to_name)
+{
+	static const char *const good[] = {
+		"{podSelector: {}, ingress: [{ports: [{port: 80}, {port: 4143}]}]}",
+		"{podSelector: {}, ingress: [{ports: [{port: 4000, endPort: 5000}]}]}",
+		"{podSelector: {}, ingress: [{ports: [{port: 80}]}, {}]}",
+		"{podSelector: {}, ingress: []}",
+		"{podSelector: {}}",
+		"{podSelector: {matchLabels: {app: x}}, ingress: [{ports: [{port: "
+		"80}]}]}",
+	};
+	char text[300];
+
+	for (size_t i = 0; i < countof(good); i++) {
+		struct seen s;
+
+		make_cluster();
+		snprintf(text, sizeof text,
+			"items: [{metadata: {name: a, namespace: mesh}, spec: %s}]",
+			good[i]);
+		put(POLICIES, text);
+		(void)run(CHECK_PROXY, &s);
+		if (strstr(s.failed.p, "NetworkPolicy"))
+			T_FAIL("%zu: %s", i, s.failed.p);
+		json_free(cluster);
+		buf_fini(&s.failed);
+	}
 }
 
 TEST(what_may_become_true_is_waited_for)
