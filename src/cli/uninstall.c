@@ -95,7 +95,8 @@ int uninstall_left(
 		const char *phase = json_text_or(p, "status.phase", "");
 
 		if (strcmp(ns, namespace) != 0 && strcmp(phase, "Succeeded") != 0 &&
-			strcmp(phase, "Failed") != 0) {
+			strcmp(phase, "Failed") != 0 &&
+			!json_path(p, "metadata.deletionTimestamp")) {
 			n++;
 			add_once(where, ns);
 		}

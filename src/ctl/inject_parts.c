@@ -116,6 +116,9 @@ static void add_probe(struct json *c, const struct plan *p, const char *name,
 		get, "port", json_int(json_path(p->values, "proxy.ports.admin"), 4191));
 	json_each(it, json_path(p->values, from))
 	{
+		if (json_int(it, 1) ==
+			0) /* the API server forgets it: it is the default */
+			continue;
 		json_set(probe, json_key(it), json_copy(it));
 	}
 }
