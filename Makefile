@@ -5,6 +5,8 @@
 #   make bench      against other proxies             make fuzz    each fuzzer for a moment
 #   make install    DESTDIR= PREFIX=/usr/local        make lint    floors, format, analyzer
 #   make soak       what takes longer than a check; SOAK_SECONDS= for each part
+#   make images     OCI archives in build/images      make cluster, check-cluster, cluster-down
+#                                                     a real Kubernetes: test/cluster/README
 #   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
 #   TSAN=1          with ThreadSanitizer
 #   CC=clang        another compiler                  V=1          show commands
@@ -63,7 +65,8 @@ ifneq ($(V),1)
 Q = @printf '  %-6s %s\n' $(1) $@;
 endif
 
-.PHONY: all check soak unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps
+.PHONY: all check soak unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps \
+	images cluster cluster-down check-cluster
 .SECONDARY:
 all: $B/mesh
 
@@ -101,6 +104,7 @@ $B/%.o: %.c $D/stamp | $(PB:%=%.h)
 	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $B/src/cli/install.o build/fuzz/obj/src/cli/install.o: deploy/control.yaml
+$B/src/cli/uninstall.o build/fuzz/obj/src/cli/uninstall.o: deploy/crds.yaml
 
 $(foreach f,local ctl kube cli viz,$B/src/$f/%.o) $B/applets/%.o $B/gen/%.o: OPT := $(SMALL)
 
@@ -180,6 +184,33 @@ fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do \
 		corpus=test/fuzz/corpus/$$(basename $$f | sed s/^fuzz_//); mkdir -p $$corpus build/fuzz/new; \
 		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 build/fuzz/new $$corpus || exit 1; done
+
+# ---- images and the cluster ----
+# Named as containerd sees "mesh/proxy:$(VERSION)".  The mesh's has no file but the binary.
+IMAGES := build/images/mesh.tar build/images/demo.tar
+images: $(IMAGES)
+
+build/images/mesh.tar: NAME := proxy:$(VERSION)
+build/images/mesh.tar: export ADMIN := bin/mesh
+build/images/mesh.tar: $B/mesh
+build/images/demo.tar: NAME := demo:1
+build/images/demo.tar: $B/demo-app
+$(IMAGES): scripts/images applets/applets.def
+	@rm -rf $(@:.tar=) && mkdir -p $(@:.tar=)/bin && cp $(filter $B/%,$^) $(@:.tar=)/bin/
+	@$(if $(filter proxy%,$(NAME)),for n in $(NAMES); do ln -s mesh $(@:.tar=)/bin/mesh-$$n; done)
+	$(call Q,IMAGE)scripts/images $@ docker.io/mesh/$(NAME) $(@:.tar=) 65534:65534 \
+		/bin/$(notdir $(filter $B/%,$^))
+	@rm -rf $(@:.tar=)
+
+cluster: $(IMAGES)
+	test/cluster/build
+	test/cluster/up
+
+cluster-down:
+	test/cluster/down
+
+check-cluster: $(IMAGES)
+	@scripts/check cluster
 
 # ---- reading the source ----
 SOURCES := $(shell find src applets test deploy -name '*.[ch]' 2>/dev/null)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "ctl/admin.h"
+#include "sys/caps.h"
 #include "sys/ns.h"
 #include "sys/redirect.h"
 
@@ -250,6 +251,7 @@ int init_main(int argc, char **argv)
 		complain(NULL, e.msg);
 		return 64;
 	}
+	caps_use();
 	if (work(&app, &e)) {
 		log_error("init", "traffic is not redirected", LE(&e));
 		return 1;

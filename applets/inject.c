@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/obj.h"
 #include "base/opt.h"
+#include "cli/ask.h"
 #include "ctl/inject_docs.h"
-#include "kube/kube.h"
 #include "wire/yaml.h"
 
 int inject_main(int argc, char **argv);
@@ -66,11 +66,6 @@ struct inject_app {
 	const char *set[SETTING_COUNT];
 	const char *output, *values, *anchors, *namespace, *kubeconfig, *context;
 	bool manual, ingress, debug, native, external, verbose, offline;
-
-	/* Asking the cluster. */
-	struct loop *loop;
-	struct json *got;
-	struct err err;
 };
 
 #define AT(field) offsetof(struct inject_app, field)
@@ -195,54 +190,25 @@ static int read_path(const char *path, struct buf *out, struct err *e)
 
 /* ---- the cluster ---- */
 
-static void on_map(void *arg, int status, const struct json *body, const struct err *e)
-{
-	struct inject_app *app = arg;
-
-	if (status == 200)
-		app->got = json_copy(body);
-	else if (status)
-		err_set(&app->err, ERR_MISSING, "the cluster answers %d: %s", status,
-			json_text_or(body, "message", ""));
-	else
-		app->err = *e;
-	loop_stop(app->loop);
-}
-
 /* A member of a ConfigMap of the control plane, as text: owned. */
 static char *ask_cluster(
 	struct inject_app *app, const char *map, const char *key, struct err *e)
 {
-	struct kube_config cfg = {
-		.kubeconfig = app->kubeconfig, .context = app->context};
-	struct dns *dns = NULL;
-	struct kube *kube = NULL;
+	struct ask *a = ask_new(app->kubeconfig, app->context, e);
+	struct json *got = NULL;
 	char path[512], *text = NULL;
 	const char *value;
 
 	snprintf(path, sizeof path, "/api/v1/namespaces/%s/configmaps/%s",
 		app->namespace, map);
-	app->loop = loop_new(e);
-	if (app->loop)
-		dns = dns_new(app->loop, NULL, e);
-	if (dns)
-		kube = kube_new(app->loop, dns, &cfg, e);
-	if (kube) {
-		(void)kube_request(kube, "GET", path, NULL, NULL, on_map, app);
-		(void)loop_run(app->loop, e);
-		if (app->got) {
-			value = json_text(json_get(json_get(app->got, "data"), key));
-			text = slice_dup(slice_of(value ? value : ""));
-		} else
-			*e = app->err;
-		json_free(app->got);
-		app->got = NULL;
-		kube_free(kube);
+	if (a)
+		got = ask_get(a, path, e);
+	if (got) {
+		value = json_text(json_get(json_get(got, "data"), key));
+		text = slice_dup(slice_of(value ? value : ""));
 	}
-	if (dns)
-		dns_free(dns);
-	if (app->loop)
-		loop_free(app->loop);
+	json_free(got);
+	ask_free(a);
 	return text;
 }
 

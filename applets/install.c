@@ -4,11 +4,39 @@
 
 #include "base/obj.h"
 #include "base/opt.h"
+#include "cli/uninstall.h"
 #include "tls/init.h"
 
 int install_main(int argc, char **argv);
 
-#define AT(field) offsetof(struct install_config, field)
+struct install_app {
+	struct install_config cfg;
+	const char *kubeconfig, *context;
+	bool crds, offline;
+};
+
+static int add_set(void *field, const char *text, bool plain, struct err *e)
+{
+	struct install_config *c = field;
+
+	if (c->nsets == INSTALL_SETS)
+		return err_set(e, ERR_LIMIT, "more than %d", INSTALL_SETS);
+	c->set_is_plain[c->nsets] = plain;
+	c->set[c->nsets++] = text;
+	return 0;
+}
+
+static int add_typed(void *field, const char *text, struct err *e)
+{
+	return add_set(field, text, false, e);
+}
+
+static int add_plain(void *field, const char *text, struct err *e)
+{
+	return add_set(field, text, true, e);
+}
+
+#define AT(field) offsetof(struct install_app, cfg.field)
 #define SAY(name, field, value, a, text)                                               \
 	{                                                                              \
 		.flag = name, .kind = OPT_TEXT, .offset = AT(field), .preset = value,  \
@@ -16,6 +44,25 @@ int install_main(int argc, char **argv);
 	}
 
 static const struct opt options[] = {
+	{.flag = "ignore-cluster",
+		.kind = OPT_BOOL,
+		.offset = offsetof(struct install_app, offline),
+		.help = "keep nothing of what is installed: a new issuer, a new "
+			"anchor"},
+	{.flag = "kubeconfig",
+		.kind = OPT_TEXT,
+		.offset = offsetof(struct install_app, kubeconfig),
+		.arg = "FILE",
+		.help = "how to reach the cluster"},
+	{.flag = "context",
+		.kind = OPT_TEXT,
+		.offset = offsetof(struct install_app, context),
+		.arg = "NAME",
+		.help = "which of its contexts"},
+	{.flag = "crds",
+		.kind = OPT_BOOL,
+		.offset = offsetof(struct install_app, crds),
+		.help = "print the kinds that are configured with instead"},
 	{.flag = "linkerd-namespace",
 		.brief = 'L',
 		.env = "LINKERD_NAMESPACE",
@@ -37,6 +84,7 @@ static const struct opt options[] = {
 		"how long certificates of workloads live"),
 	SAY("identity-clock-skew-allowance", skew, "20s", "TIME",
 		"by how much clocks may differ"),
+	SAY("registry", registry, NULL, "NAME", "of all images, instead of \"mesh\""),
 	SAY("controller-image", image, NULL, "NAME",
 		"image of the control plane; else the proxy's"),
 	{.flag = "values",
@@ -45,6 +93,18 @@ static const struct opt options[] = {
 		.offset = AT(values),
 		.arg = "FILE",
 		.help = "values that differ from the presets (YAML)"},
+	{.flag = "set",
+		.kind = OPT_CUSTOM,
+		.offset = offsetof(struct install_app, cfg),
+		.parse = add_typed,
+		.arg = "NAME=VALUE,...",
+		.help = "the same, by name: proxy.logLevel=debug"},
+	{.flag = "set-string",
+		.kind = OPT_CUSTOM,
+		.offset = offsetof(struct install_app, cfg),
+		.parse = add_plain,
+		.arg = "NAME=VALUE,...",
+		.help = "the same, and every value is a text"},
 };
 
 static void complain(void *arg, const char *what)
@@ -53,9 +113,25 @@ static void complain(void *arg, const char *what)
 	fprintf(stderr, "mesh install: %s\n", what);
 }
 
+/* Where no cluster is known there is nothing to keep; one that does not answer may have
+ * an issuer that must not be replaced. */
+static int keep(struct install_app *app, struct install_kept *kept, struct err *e)
+{
+	bool named = app->kubeconfig || app->context;
+	struct ask *a = app->offline ? NULL : ask_new(app->kubeconfig, app->context, e);
+	int r = a ? install_kept_read(a, app->cfg.namespace, kept, e) : 0;
+
+	if (!a && named && !app->offline)
+		return -1;
+	ask_free(a);
+	app->cfg.kept = kept;
+	return r ? err_wrap(e, "is there an issuer? (else --ignore-cluster)") : 0;
+}
+
 int install_main(int argc, char **argv)
 {
-	struct install_config cfg = {0};
+	struct install_app app = {0};
+	struct install_kept kept = {0};
 	struct buf out = BUF_INIT;
 	struct err e = {0};
 	int status = 0;
@@ -65,10 +141,13 @@ int install_main(int argc, char **argv)
 			"Prints the control plane.", options, countof(options));
 		return 0;
 	}
-	if (opt_read(options, countof(options), &cfg, argc, argv, NULL, complain, NULL))
+	if (opt_read(options, countof(options), &app, argc, argv, NULL, complain, NULL))
 		return 64;
 	tls_init();
-	if (install_render(&cfg, &out, &e) < 0) {
+	if (app.crds)
+		install_crds(&out);
+	if (!app.crds &&
+		(keep(&app, &kept, &e) < 0 || install_render(&app.cfg, &out, &e) < 0)) {
 		fprintf(stderr, "mesh install: %s\n", e.msg);
 		status = 1;
 	} else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
@@ -76,6 +155,7 @@ int install_main(int argc, char **argv)
 		fprintf(stderr, "mesh install: cannot write\n");
 		status = 1;
 	}
+	install_kept_fini(&kept);
 	buf_fini(&out);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/obj.h"
+#include "cli/set.h"
 #include "ctl/inject_docs.h"
 #include "tls/cert.h"
 #include "wire/patch.h"
@@ -96,6 +97,22 @@ static int check_issuer(struct install *in, struct err *e)
 	return r;
 }
 
+static bool is_kept(const struct install *in)
+{
+	return in->cfg->kept && buf_len(&in->cfg->kept->issuer_key);
+}
+
+static int keep_issuer(struct install *in, struct err *e)
+{
+	const struct install_kept *k = in->cfg->kept;
+
+	if (buf_adds(&in->anchors, buf_slice(&k->anchors)) ||
+		buf_adds(&in->issuer_crt, buf_slice(&k->issuer_crt)) ||
+		buf_adds(&in->issuer_key, buf_slice(&k->issuer_key)))
+		return err_set(e, ERR_LIMIT, "out of memory");
+	return check_issuer(in, e) ? err_wrap(e, "what is installed") : 0;
+}
+
 static int read_issuer(struct install *in, struct err *e)
 {
 	const struct install_config *c = in->cfg;
@@ -117,6 +134,12 @@ static int make_hook(struct install *in, struct err *e)
 	const char *const dns[] = {name, NULL};
 	struct cert_spec spec = {.common_name = name, .dns = dns, .server = true};
 
+	if (in->cfg->kept && buf_len(&in->cfg->kept->hook_key))
+		return buf_adds(&in->hook_crt, buf_slice(&in->cfg->kept->hook_crt)) ||
+				       buf_adds(&in->hook_key,
+					       buf_slice(&in->cfg->kept->hook_key))
+			       ? err_set(e, ERR_LIMIT, "out of memory")
+			       : 0;
 	snprintf(name, sizeof name, "mesh-injector.%s.svc", in->cfg->namespace);
 	return self_signed(&spec, YEAR, &in->hook_crt, &in->hook_key, e);
 }
@@ -141,6 +164,32 @@ static int read_own(struct install *in, struct err *e)
 	return r;
 }
 
+static int apply_sets(struct install *in, struct err *e)
+{
+	struct json *known = inject_values_read(SLICE(""), NULL);
+	int r = 0;
+
+	must(known);
+	for (size_t i = 0; i < in->cfg->nsets && r == 0; i++)
+		r = set_apply(
+			in->own, known, in->cfg->set[i], in->cfg->set_is_plain[i], e);
+	json_free(known);
+	return r ? err_wrap(e, "--set") : 0;
+}
+
+static void set_image(struct install *in, const char *group, const char *name)
+{
+	struct json *image =
+		json_need_object(json_need_object(in->own, group), "image");
+	struct buf b = BUF_INIT;
+
+	if (json_text(json_get(image, "name")))
+		return;
+	buf_printf(&b, "%s/%s", in->cfg->registry, name);
+	json_set(image, "name", json_string_n(buf_slice(&b)));
+	buf_fini(&b);
+}
+
 static void set_unless_given(struct json *own, const char *key, const char *value)
 {
 	if (!json_text(json_get(own, key)))
@@ -153,9 +202,14 @@ static int make_values(struct install *in, struct err *e)
 	char *pem;
 	int r = -1;
 
-	if (read_own(in, e) < 0)
+	if (read_own(in, e) < 0 || apply_sets(in, e) < 0)
 		return -1;
+	if (in->cfg->registry) {
+		set_image(in, "proxy", "proxy");
+		set_image(in, "debugContainer", "debug");
+	}
 	json_set_text(in->own, "namespace", in->cfg->namespace);
+	json_set_text(in->own, "linkerdVersion", MESH_VERSION);
 	set_unless_given(in->own, "clusterDomain", in->cfg->cluster_domain);
 	set_unless_given(in->own, "identityTrustDomain", in->cfg->trust_domain);
 	pem = slice_dup(buf_slice(&in->anchors));
@@ -284,7 +338,8 @@ static int check(const struct install_config *c, struct err *e)
 	if (check_name("namespace", c->namespace, "", e) ||
 		check_name("trust domain", c->trust_domain, "", e) ||
 		check_name("cluster domain", c->cluster_domain, "", e) ||
-		(c->image && check_name("image", c->image, "/:@_", e)))
+		(c->image && check_name("image", c->image, "/:@_", e)) ||
+		(c->registry && check_name("registry", c->registry, "/:_", e)))
 		return -1;
 	if (strchr(c->namespace, '.'))
 		return err_set(e, ERR_SYNTAX, "namespace: \"%s\" has a dot in it",
@@ -304,7 +359,9 @@ int install_render(const struct install_config *cfg, struct buf *out, struct err
 	int r = -1;
 
 	if (check(cfg, e) == 0 &&
-		(given ? read_issuer(&in, e) : make_issuer(&in, e)) == 0 &&
+		(given                 ? read_issuer(&in, e)
+			: is_kept(&in) ? keep_issuer(&in, e)
+				       : make_issuer(&in, e)) == 0 &&
 		make_hook(&in, e) == 0 && make_values(&in, e) == 0) {
 		fill(&in, &text);
 		job.values = in.values;

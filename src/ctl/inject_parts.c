@@ -116,6 +116,9 @@ static void add_probe(struct json *c, const struct plan *p, const char *name,
 		get, "port", json_int(json_path(p->values, "proxy.ports.admin"), 4191));
 	json_each(it, json_path(p->values, from))
 	{
+		if (json_int(it, 1) ==
+			0) /* the API server forgets it: it is the default */
+			continue;
 		json_set(probe, json_key(it), json_copy(it));
 	}
 }
@@ -217,7 +220,6 @@ static void add_init_security(struct json *c, const struct plan *p)
 
 	add = json_need_list(json_get(s, "capabilities"), "add");
 	json_push(add, json_string("NET_ADMIN"));
-	json_push(add, json_string("NET_RAW"));
 	if (privileged)
 		json_set_bool(s, "allowPrivilegeEscalation", true);
 	json_set_bool(s, "privileged", privileged);

@@ -12,6 +12,7 @@
 static const char presets[] =
 	""
 	"namespace: mesh\n"
+	"linkerdVersion: ''\n"
 	"clusterDomain: cluster.local\n"
 	"clusterNetworks: "
 	"10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8\n"

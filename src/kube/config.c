@@ -2,6 +2,7 @@
 #include "kube/config.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/obj.h"
@@ -297,4 +298,24 @@ int kube_target_read(
 	if (is_in_cluster() && !cfg->context)
 		return read_pod(t, e);
 	return read_default(t, cfg->context, e);
+}
+
+const char *kube_local_config(const char *given, char out[512])
+{
+	const char *dir = getenv("MESH_LOCAL_DIR"), *home = getenv("HOME");
+
+	if (given || getenv("KUBECONFIG") || getenv("KUBERNETES_SERVICE_HOST"))
+		return given;
+	if (!dir) {
+		snprintf(out, 512, "%s/.kube/config", home ? home : "");
+		if (file_stamp(out))
+			return NULL;
+	}
+	if (dir)
+		snprintf(out, 512, "%s/admin.conf", dir);
+	else if (geteuid() == 0)
+		snprintf(out, 512, "/var/lib/mesh-local/admin.conf");
+	else
+		snprintf(out, 512, "%s/.mesh-local/admin.conf", home ? home : "");
+	return file_stamp(out) ? out : NULL;
 }

@@ -11,6 +11,7 @@
 #include "tls/creds.h"
 
 #define CALL_TIMEOUT (60 * NS_PER_S)
+#define BACKOFF_MAX  (2 * NS_PER_S) /* between connections: one server, one of us */
 #define TOKEN_MAX    ((size_t)64 * 1024)
 #define CA_MAX       ((size_t)1024 * 1024)
 
@@ -114,6 +115,7 @@ static int open_channel(struct kube *k, struct dns *d, struct err *e)
 		.creds = t->tls ? &k->creds : NULL,
 		.sni = t->server_name,
 		.expect = t->server_name,
+		.backoff_max = BACKOFF_MAX,
 	};
 
 	if (t->tls && load_creds(k, e))

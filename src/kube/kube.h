@@ -20,6 +20,11 @@ struct kube_config {
 	const char *context;   /* NULL: current-context */
 	const char *component; /* who we are, in events and User-Agent; NULL: "mesh" */
 };
+/*
+ * For commands: `given`, or the kubeconfig of the `mesh local` that runs here where
+ * nothing else says which cluster is meant; `out` is room for it.
+ */
+const char *kube_local_config(const char *given, char out[512]);
 struct kube *kube_new(
 	struct loop *l, struct dns *d, const struct kube_config *cfg, struct err *e);
 void kube_free(struct kube *k); /* its watches are freed before */

@@ -10,7 +10,7 @@
 #define PAGE         "500"
 #define EVENT_MAX    ((size_t)4 * 1024 * 1024) /* bytes of one event */
 #define BACKOFF_MIN  (200 * NS_PER_MS)
-#define BACKOFF_MAX  (30 * NS_PER_S)
+#define BACKOFF_MAX  (5 * NS_PER_S)  /* all is right again 10 s after an outage */
 #define ABSENT_EVERY (60 * NS_PER_S) /* asking for a kind the server does not have */
 #define STREAM_FOR   300             /* s; the server ends the stream after it */
 #define STREAM_QUIET ((STREAM_FOR + 60) * NS_PER_S)

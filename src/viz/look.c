@@ -120,32 +120,11 @@ static void on_pods(void *arg, int status, const struct json *body, const struct
 	read_all(l);
 }
 
-/* Where nothing else says which cluster is meant, the one that runs here. */
-static const char *kubeconfig(const struct look_config *cfg, char out[512])
-{
-	const char *dir = getenv("MESH_LOCAL_DIR"), *home = getenv("HOME");
-
-	if (cfg->kubeconfig || getenv("KUBECONFIG") ||
-		getenv("KUBERNETES_SERVICE_HOST"))
-		return cfg->kubeconfig;
-	if (!dir) {
-		snprintf(out, 512, "%s/.kube/config", home ? home : "");
-		if (access(out, F_OK) == 0)
-			return NULL;
-	}
-	if (dir)
-		snprintf(out, 512, "%s/admin.conf", dir);
-	else if (geteuid() == 0)
-		snprintf(out, 512, "/var/lib/mesh-local/admin.conf");
-	else
-		snprintf(out, 512, "%s/.mesh-local/admin.conf", home ? home : "");
-	return access(out, F_OK) == 0 ? out : NULL;
-}
-
 static int run(struct looking *l, struct err *e)
 {
 	char path[512];
-	struct kube_config k = {.kubeconfig = kubeconfig(l->cfg, path),
+	struct kube_config k = {
+		.kubeconfig = kube_local_config(l->cfg->kubeconfig, path),
 		.context = l->cfg->context,
 		.component = "mesh-cli"};
 

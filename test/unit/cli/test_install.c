@@ -187,6 +187,41 @@ TEST(an_issuer_of_ones_own_is_checked)
 	testca_fini(&other);
 }
 
+static const char *secret_of(const struct json *docs, const char *name, const char *key)
+{
+	return json_text(json_get(json_get(find(docs, "Secret", name), "data"), key));
+}
+
+TEST(what_is_installed_is_kept)
+{
+	struct install_kept kept = {0};
+	struct json *first = render(), *second;
+	const char *roots;
+
+	roots = json_text(json_get(
+		json_get(find(first, "ConfigMap", "mesh-identity-trust-roots"), "data"),
+		"ca-bundle.crt"));
+	buf_text(&kept.anchors, roots);
+	buf_unbase64(&kept.issuer_crt,
+		slice_of(secret_of(first, "mesh-identity-issuer", "crt.pem")));
+	buf_unbase64(&kept.issuer_key,
+		slice_of(secret_of(first, "mesh-identity-issuer", "key.pem")));
+	cfg.kept = &kept;
+	second = render();
+	EQ_STR(secret_of(second, "mesh-identity-issuer", "crt.pem"),
+		secret_of(first, "mesh-identity-issuer", "crt.pem"));
+	EQ_STR(secret_of(second, "mesh-identity-issuer", "key.pem"),
+		secret_of(first, "mesh-identity-issuer", "key.pem"));
+	OK(strcmp(secret_of(second, "mesh-injector-k8s-tls", "tls.crt"),
+		   secret_of(first, "mesh-injector-k8s-tls", "tls.crt")) != 0);
+	buf_text(&kept.issuer_key, "junk");
+	kept.issuer_key.p[kept.issuer_key.at + 40] ^= 1;
+	refused("what is installed");
+	install_kept_fini(&kept);
+	json_free(first);
+	json_free(second);
+}
+
 TEST(values_of_ones_own_reach_the_pods)
 {
 	char *values =

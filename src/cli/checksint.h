@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_CHECKSINT_H
+#define CLI_CHECKSINT_H
+
+/* What the table of checks.c is made of: checkcerts.c, checkproxies.c, checknet.c. */
+#include "cli/check.h"
+
+#define CURE_ISSUER                                                                    \
+	"to mend: mesh install with --identity-trust-anchors-file, "                   \
+	"--identity-issuer-certificate-file, --identity-issuer-key-file | kubectl "    \
+	"apply -f -"
+#define CURE_HOOK                                                                      \
+	"to mend: mesh install with the files of the present issuer | kubectl apply "  \
+	"-f -"
+
+const struct json *check_pods(struct check_run *r, struct err *e); /* PodList */
+int check_pod_ready(const struct json *pod, struct err *e);
+
+/* Those of the data plane that are looked at, whether they have a proxy or not. */
+const struct json *check_workloads(struct check_run *r, struct err *e);
+bool check_is_meshed(const struct check_run *r, const struct json *pod);
+
+typedef int check_fn(struct check_run *r, struct err *e);
+check_fn identity_is_readable, anchors_are_valid, anchors_last, issuer_is_valid,
+	issuer_lasts, issuer_is_vouched_for, issuer_has_key, hook_is_valid, hook_lasts;
+check_fn control_is_same_version, control_proxies_are_ready, proxies_trust_the_same,
+	workloads_exist, proxies_are_ready, proxies_are_same_version, pods_are_meshed;
+check_fn clocks_agree, policies_let_in_proxies;
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `mesh check` against what `mesh install` makes, whole and broken in one place. */
+#include "cli/check.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/obj.h"
+#include "cli/install.h"
+#include "cli/uninstall.h"
+#include "t.h"
+#include "tls/init.h"
+#include "wire/yaml.h"
+
+#define NS      "/api/v1/namespaces/mesh"
+#define PODS    NS "/pods"
+#define ISSUER  NS "/secrets/mesh-identity-issuer"
+#define ANCHORS NS "/configmaps/mesh-identity-trust-roots"
+#define HOOK    NS "/secrets/mesh-injector-k8s-tls"
+#define WEBHOOK                                                                        \
+	"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/"         \
+	"mesh-injector-webhook-config"
+#define LEASES   "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+#define POLICIES "/apis/networking.k8s.io/v1/networkpolicies"
+#define DAY      (86400 * NS_PER_S)
+
+static struct json *cluster; /* objects by path */
+static uint64_t later;       /* what the clock is ahead */
+static int pauses;
+static bool forbidden;
+
+static const struct {
+	const char *kind, *path;
+} kinds[] = {
+	{"Namespace", "/api/v1/namespaces"},
+	{"ServiceAccount", NS "/serviceaccounts"},
+	{"ConfigMap", NS "/configmaps"},
+	{"Secret", NS "/secrets"},
+	{"ClusterRole", "/apis/rbac.authorization.k8s.io/v1/clusterroles"},
+	{"ClusterRoleBinding",
+		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"},
+	{"CustomResourceDefinition",
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions"},
+	{"MutatingWebhookConfiguration",
+		"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"},
+};
+
+static void put(const char *path, const char *text)
+{
+	struct json *j = yaml_parse(slice_of(text), NULL);
+
+	OK(j);
+	json_set(cluster, path, j);
+}
+
+static void put_doc(const struct json *d)
+{
+	char path[400];
+
+	for (size_t i = 0; i < countof(kinds); i++) {
+		if (strcmp(json_text_or(d, "kind", ""), kinds[i].kind) != 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", kinds[i].path,
+			json_text_or(d, "metadata.name", ""));
+		json_set(cluster, path, json_copy(d));
+	}
+}
+
+static const char pods[] =
+	"items:\n"
+	"- metadata: {name: mesh-identity-1, namespace: mesh,\n"
+	"    labels: {linkerd.io/control-plane-ns: mesh}}\n"
+	"  status:\n"
+	"    phase: Running\n"
+	"    conditions: [{type: Ready, status: 'True'}, {type: PodScheduled, status: "
+	"'True'}]\n"
+	"    initContainerStatuses: [{name: mesh-proxy, ready: true}]\n";
+
+static void make_cluster(void)
+{
+	static const struct install_config cfg = {.namespace = "mesh",
+		.trust_domain = "cluster.local",
+		.cluster_domain = "cluster.local",
+		.lifetime = "24h",
+		.skew = "20s"};
+	struct buf text = BUF_INIT;
+	struct json *docs;
+
+	tls_init();
+	cluster = json_object();
+	OK(install_render(&cfg, &text, NULL) == 0);
+	install_crds(&text);
+	docs = yaml_parse_all(buf_slice(&text), NULL);
+	json_each(d, docs)
+	{
+		put_doc(d);
+	}
+	put("/version", "{gitVersion: v1.34.4}");
+	put("/apis/apps/v1/namespaces/mesh/deployments",
+		"items: [{metadata: {name: mesh-identity}, spec: {replicas: 1}, "
+		"status: {readyReplicas: 1}}]");
+	put(POLICIES, "items: []");
+	put(PODS, pods);
+	put("/api/v1/pods", pods);
+	json_free(docs);
+	buf_fini(&text);
+}
+
+static struct json *get(void *arg, const char *path, struct err *e)
+{
+	const struct json *j = json_get(cluster, path);
+
+	(void)arg;
+	if (!j) {
+		err_set(e, ERR_MISSING, "the API server answers 404: not found");
+		return NULL;
+	}
+	return json_copy(j);
+}
+
+static int may(void *arg, const char *verb, const char *group, const char *resource,
+	const char *namespace, struct err *e)
+{
+	(void)arg, (void)verb, (void)group, (void)namespace;
+	return forbidden && strcmp(resource, "clusterroles") == 0
+		       ? err_set(e, ERR_DENIED, "it is not allowed to you")
+		       : 0;
+}
+
+static uint64_t now(void)
+{
+	return clock_wall() + later;
+}
+
+/* In the second try the Deployment is ready. */
+static void pause_once(void)
+{
+	pauses++;
+	put("/apis/apps/v1/namespaces/mesh/deployments",
+		"items: [{metadata: {name: mesh-identity}, status: {readyReplicas: "
+		"1}}]");
+}
+
+struct seen {
+	struct buf failed; /* "name: why\n" of each */
+	size_t n;
+};
+
+static void on_result(void *arg, const struct check *c, const struct err *e)
+{
+	struct seen *s = arg;
+
+	s->n++;
+	if (e->code != ERR_NONE)
+		buf_printf(&s->failed, "%s: %s\n", c->name, e->msg);
+}
+
+static bool run(enum check_when when, struct seen *s)
+{
+	static const struct check_source source = {get, may, NULL};
+	struct check_config cfg = {.when = when,
+		.namespace = "mesh",
+		.version = MESH_VERSION,
+		.source = &source,
+		.now = now,
+		.tries = 2,
+		.pause = pause_once,
+		.on_result = on_result,
+		.arg = s};
+	bool good;
+
+	*s = (struct seen){.failed = BUF_INIT};
+	good = check_all(&cfg);
+	buf_char(&s->failed, '\0');
+	return good;
+}
+
+TEST(what_was_installed_is_all_right)
+{
+	struct seen s;
+
+	make_cluster();
+	if (!run(CHECK_NORMAL, &s))
+		T_FAIL("%s", s.failed.p);
+	EQ_STR(s.failed.p, "");
+	OK(s.n > 20);
+}
+
+/* Takes `key` away, or the whole object. */
+static const struct {
+	const char *path, *key, *value; /* value NULL: removed */
+	enum check_when when;
+	bool warns;
+	const char *says;
+} broken[] = {
+	{"/version", "gitVersion", "v1.21.9", CHECK_NORMAL, false,
+		"minimum Kubernetes API version: the cluster is v1.21.9"},
+	{"/version", NULL, NULL, CHECK_NORMAL, false, "can query the Kubernetes API"},
+	{NS, NULL, NULL, CHECK_NORMAL, false, "control plane Namespace exists"},
+	{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+	 "servers.policy.linkerd.io",
+		NULL, NULL, CHECK_NORMAL, true, "servers.policy.linkerd.io"},
+	{NS "/configmaps/mesh-config", NULL, NULL, CHECK_NORMAL, false,
+		"'mesh-config' config map exists"},
+	{"/apis/rbac.authorization.k8s.io/v1/clusterroles/mesh-mesh-injector", NULL,
+		NULL, CHECK_NORMAL, false, "ClusterRoles exist: mesh-mesh-injector"},
+	{"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/mesh-mesh-identity",
+		NULL, NULL, CHECK_NORMAL, false, "Bindings exist: mesh-mesh-identity"},
+	{NS "/serviceaccounts/mesh-destination", NULL, NULL, CHECK_NORMAL, false,
+		"ServiceAccounts exist: mesh-destination"},
+	{WEBHOOK, NULL, NULL, CHECK_NORMAL, false, "mesh-injector-webhook-config"},
+	{ISSUER, NULL, NULL, CHECK_NORMAL, false, "Secret mesh-identity-issuer"},
+	{ISSUER, "data", "{crt.pem: '!', key.pem: ''}", CHECK_NORMAL, false,
+		"crt.pem: not base64"},
+	{ANCHORS, "data", "{ca-bundle.crt: junk}", CHECK_NORMAL, false,
+		"ConfigMap mesh-identity-trust-roots: ca-bundle.crt"},
+	{HOOK, NULL, NULL, CHECK_NORMAL, false, "Secret mesh-injector-k8s-tls"},
+	{PODS, NULL,
+		"items: [{metadata: {name: p}, status: {conditions: [{type: Ready, "
+		"status: 'False'}], containerStatuses: [{name: c, state: {waiting: "
+		"{reason: ImagePullBackOff}}}]}}]",
+		CHECK_NORMAL, false, "p: container c: ImagePullBackOff"},
+	{PODS, NULL,
+		"items: [{metadata: {name: p}, status: {conditions: [{type: "
+		"PodScheduled, status: 'False', message: no node has room}]}}]",
+		CHECK_NORMAL, false, "no unschedulable pods: p: no node has room"},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: app, labels: "
+		"{linkerd.io/control-plane-ns: mesh}}, status: "
+		"{initContainerStatuses: [{name: mesh-proxy, state: {waiting: {reason: "
+		"CrashLoopBackOff}}}]}}]",
+		CHECK_PROXY, false, "app/p: its proxy is not ready: CrashLoopBackOff"},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: app, annotations: "
+		"{linkerd.io/inject: enabled}}}]",
+		CHECK_PROXY, true, "app/p asks for a proxy and has none"},
+	{LEASES, NULL,
+		"items: [{metadata: {name: n1}, spec: {renewTime: "
+		"'2001-01-01T00:00:00Z'}}]",
+		CHECK_NORMAL, true,
+		"no clock skew detected: node n1 was last heard of "},
+	{POLICIES, NULL,
+		"items: [{metadata: {name: a, namespace: mesh}, spec: {podSelector: "
+		"{}, "
+		"ingress: [{ports: [{port: 4000, endPort: 4142}, {port: 4143, "
+		"protocol: "
+		"UDP}]}]}}]",
+		CHECK_PROXY, true,
+		"NetworkPolicy mesh/a does not let port 4143 through to "
+		"mesh-identity-1"},
+	{NS, NULL, "{}", CHECK_PRE, false, "namespace mesh is there already"},
+};
+
+static void break_it(size_t i)
+{
+	struct json *j = json_get(cluster, broken[i].path);
+
+	if (!broken[i].key && !broken[i].value)
+		json_remove(cluster, broken[i].path);
+	else if (!broken[i].key)
+		put(broken[i].path, broken[i].value);
+	else
+		json_set(j, broken[i].key, yaml_parse(slice_of(broken[i].value), NULL));
+}
+
+TEST(each_thing_broken_is_named)
+{
+	for (size_t i = 0; i < countof(broken); i++) {
+		struct seen s;
+		bool good;
+
+		make_cluster();
+		break_it(i);
+		good = run(broken[i].when, &s);
+		if (!strstr(s.failed.p, broken[i].says) || good != broken[i].warns)
+			T_FAIL("%zu: \"%s\" does not say \"%s\"", i, s.failed.p,
+				broken[i].says);
+		json_free(cluster);
+		buf_fini(&s.failed);
+	}
+}
+
+/* The other cluster's half of a pair. */
+static void exchange(const char *path, const char *key)
+{
+	struct json *other, *mine = cluster;
+
+	make_cluster();
+	other = json_copy(json_get(json_get(json_get(cluster, path), "data"), key));
+	json_free(cluster);
+	cluster = mine;
+	OK(other);
+	json_set(json_get(json_get(cluster, path), "data"), key, other);
+}
+
+TEST(certificates_that_do_not_fit_are_named)
+{
+	static const struct {
+		const char *path, *key, *says;
+	} pairs[] = {
+		{ISSUER, "key.pem", "key.pem is not the key of crt.pem"},
+		{ANCHORS, "ca-bundle.crt", "issued by the trust anchor: "},
+		{HOOK, "tls.crt", "caBundle of mesh-injector-webhook-config"},
+	};
+
+	for (size_t i = 0; i < countof(pairs); i++) {
+		struct seen s;
+
+		make_cluster();
+		exchange(pairs[i].path, pairs[i].key);
+		OK(!run(CHECK_NORMAL, &s));
+		if (!strstr(s.failed.p, pairs[i].says))
+			T_FAIL("%s", s.failed.p);
+		json_free(cluster);
+		buf_fini(&s.failed);
+	}
+}
+
+TEST(the_end_of_certificates_is_foreseen)
+{
+	struct seen s;
+
+	make_cluster();
+	later = 320 * DAY;
+	OK(run(CHECK_NORMAL, &s));
+	OK(strstr(s.failed.p, "issuer cert is valid for at least 60 days: "));
+	OK(strstr(s.failed.p, "proxy-injector cert is valid for at least 60 days: "));
+	buf_fini(&s.failed);
+	later = 400 * DAY;
+	OK(!run(CHECK_NORMAL, &s));
+	OK(strstr(s.failed.p, "within their validity period: a trust anchor expired "));
+	OK(strstr(s.failed.p, "the webhook's certificate expired on "));
+}
+
+TEST(policies_that_let_proxies_in_are_none_to_name)
+{
+	static const char *const good[] = {
+		"{podSelector: {}, ingress: [{ports: [{port: 80}, {port: 4143}]}]}",
+		"{podSelector: {}, ingress: [{ports: [{port: 4000, endPort: 5000}]}]}",
+		"{podSelector: {}, ingress: [{ports: [{port: 80}]}, {}]}",
+		"{podSelector: {}, ingress: []}",
+		"{podSelector: {}}",
+		"{podSelector: {matchLabels: {app: x}}, ingress: [{ports: [{port: "
+		"80}]}]}",
+	};
+	char text[300];
+
+	for (size_t i = 0; i < countof(good); i++) {
+		struct seen s;
+
+		make_cluster();
+		snprintf(text, sizeof text,
+			"items: [{metadata: {name: a, namespace: mesh}, spec: %s}]",
+			good[i]);
+		put(POLICIES, text);
+		(void)run(CHECK_PROXY, &s);
+		if (strstr(s.failed.p, "NetworkPolicy"))
+			T_FAIL("%zu: %s", i, s.failed.p);
+		json_free(cluster);
+		buf_fini(&s.failed);
+	}
+}
+
+TEST(what_may_become_true_is_waited_for)
+{
+	struct seen s;
+
+	make_cluster();
+	put("/apis/apps/v1/namespaces/mesh/deployments",
+		"items: [{metadata: {name: mesh-identity}, status: {}}]");
+	if (!run(CHECK_NORMAL, &s))
+		T_FAIL("%s", s.failed.p);
+	EQ_INT(pauses, 1);
+}
+
+TEST(before_an_installation_rights_are_asked_for)
+{
+	struct seen s;
+
+	make_cluster();
+	json_remove(cluster, NS);
+	OK(run(CHECK_PRE, &s));
+	forbidden = true;
+	OK(!run(CHECK_PRE, &s));
+	OK(strstr(s.failed.p, "create clusterroles: it is not allowed to you"));
+}
+
+TEST(results_are_written_as_a_table_or_as_json)
+{
+	static const struct check good = {"a", "is so", CHECK_NORMAL, 0, NULL, "-"};
+	static const struct check bad = {
+		"b", "is so too", CHECK_NORMAL, CHECK_WARN, NULL, "do it"};
+	struct check_writer w = {.form = "table"};
+	struct buf out = BUF_INIT;
+	struct err none = {0}, e = {0};
+	struct json *j;
+
+	err_set(&e, ERR_BUSY, "it is not");
+	check_write(&w, &good, &none, &out);
+	check_write(&w, &bad, &e, &out);
+	check_write_end(&w, true, &out);
+	buf_char(&out, '\0');
+	EQ_STR(out.p, "a\n-\n√ is so\n\nb\n-\n‼ is so too\n    it is not\n    do it\n\n"
+		      "Status check results are √\n");
+	buf_fini(&out);
+	w = (struct check_writer){.form = "json"};
+	check_write(&w, &good, &none, &out);
+	check_write(&w, &bad, &e, &out);
+	check_write_end(&w, false, &out);
+	j = json_parse(buf_slice(&out), NULL);
+	EQ_STR(json_text_or(j, "categories.1.checks.0.result", ""), "warning");
+	EQ_STR(json_text_or(j, "categories.1.checks.0.hint", ""), "do it");
+	OK(!json_bool_at(j, "success", true));
+}
