@@ -586,7 +586,7 @@ static void answer_sni(struct watcher *w)
 			continue;
 		same = opaque_route(t.lines[i].c, &a);
 		r = API_NEW(Outbound__TlsRoute, outbound__tls_route, &a);
-		r->metadata = same->metadata;
+		r->metadata = api_meta_default(t.lines[i].b, &a);
 		r->rules = same->rules;
 		r->n_rules = same->n_rules;
 		ONE(r->snis, r->n_snis, host(t.lines[i].b, &a), &a);
