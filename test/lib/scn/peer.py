@@ -395,7 +395,7 @@ class Peer:
 
 def begins_with_bytes(line):
     words = line.text.split() if line else [""]
-    return words[0] in ("expect", "h2", "tls", "loop") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
+    return words[0] in ("expect", "h2", "tls", "loop", "times") and words[1:2] not in (["eof"], ["reset"], ["close"], ["silence"])
 
 
 def has_bytes(sock, until):

@@ -237,6 +237,20 @@ class Scene:
             self.must_exit("proxy " + where, int(words[1]), LIMIT)
         elif not self.wait_log("proxy " + where, "Listening" if unready else "Ready"):
             raise Failed("the proxy does not start (%s)" % p.poll())
+        if any(l.text.startswith("INBOUND_PORTS=") for l in line.below) and not (unready or words or bad_log):
+            self.wait_policies(where)
+
+    def wait_policies(self, where):
+        """Until the policies of its ports are there, where the control plane says any: else a first request
+        may meet the default."""
+        script, until = open(self.script(where)).read(), time.monotonic() + 3
+        if "bad inbound" in script or self.procs[self.control_name(where)].poll() is not None:
+            return
+        while time.monotonic() < until:
+            rows = [r for r in self.ask_admin(where, "/ports.json", []).splitlines() if '"inbound"' in r]
+            if not any('"policy_from":"default"' in r for r in rows):
+                return
+            time.sleep(0.01)
 
     def wait_ready(self, where):
         """For a proxy that cannot say so in its log."""
