@@ -27,11 +27,13 @@ static bool cut(const char **text, char end, struct buf *out)
 static struct json *typed(const char *text)
 {
 	struct json *j = json_parse(slice_of(text), NULL);
+	enum json_kind kind = json_kind(j);
 	struct buf again = BUF_INIT;
-	bool same = j && json_kind(j) != JSON_TEXT && json_kind(j) != JSON_LIST &&
-		    json_kind(j) != JSON_OBJECT && json_write(j, 0, &again) == 0 &&
-		    slice_is(buf_slice(&again), text);
+	bool same = kind == JSON_NULL || kind == JSON_BOOL;
 
+	if (kind == JSON_INT && json_write(j, 0, &again) == 0 &&
+		buf_char(&again, '\0') == 0)
+		same = strcmp(again.p, text) == 0;
 	buf_fini(&again);
 	if (same)
 		return j;
