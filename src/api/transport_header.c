@@ -25,6 +25,8 @@ static bool read_name(const char *text, char out[254])
 
 		if (!(c < 0x80 && isalnum(c)) && c != '-' && c != '.' && c != '_')
 			return false;
+		if (c == '.' && (i == 0 || i + 1 == n || text[i - 1] == '.'))
+			return false;
 		out[i] = (char)tolower(c);
 	}
 	out[n] = '\0';

@@ -69,6 +69,7 @@ TEST(what_is_no_header_is_refused)
 		{P "\0\0\0\3\x08\x80\x80", 30},     /* cut within the message */
 		{P "\0\0\0\6\x08\x50\x12\2a/", 33}, /* no host name */
 		{P "\0\0\0\5\x08\x50\x12\1.", 32},  /* only a dot */
+		{P "\0\0\0\x08\x08\x50\x12\4a..b", 35}, /* a label of nothing */
 		{P "\0\0\2\1", 27},                 /* longer than it may be */
 		{P "\xff\xff\xff\xff", 27},
 	};

@@ -184,6 +184,7 @@ TEST(what_was_installed_is_all_right)
 		T_FAIL("%s", s.failed.p);
 	EQ_STR(s.failed.p, "");
 	OK(s.n > 20);
+	buf_fini(&s.failed);
 }
 
 /* Takes `key` away, or the whole object. */
@@ -330,6 +331,7 @@ TEST(the_end_of_certificates_is_foreseen)
 	OK(!run(CHECK_NORMAL, &s));
 	OK(strstr(s.failed.p, "within their validity period: a trust anchor expired "));
 	OK(strstr(s.failed.p, "the webhook's certificate expired on "));
+	buf_fini(&s.failed);
 }
 
 TEST(policies_that_let_proxies_in_are_none_to_name)
@@ -371,6 +373,7 @@ TEST(what_may_become_true_is_waited_for)
 	if (!run(CHECK_NORMAL, &s))
 		T_FAIL("%s", s.failed.p);
 	EQ_INT(pauses, 1);
+	buf_fini(&s.failed);
 }
 
 TEST(before_an_installation_rights_are_asked_for)
@@ -380,9 +383,11 @@ TEST(before_an_installation_rights_are_asked_for)
 	make_cluster();
 	json_remove(cluster, NS);
 	OK(run(CHECK_PRE, &s));
+	buf_fini(&s.failed);
 	forbidden = true;
 	OK(!run(CHECK_PRE, &s));
 	OK(strstr(s.failed.p, "create clusterroles: it is not allowed to you"));
+	buf_fini(&s.failed);
 }
 
 TEST(results_are_written_as_a_table_or_as_json)
@@ -411,4 +416,6 @@ TEST(results_are_written_as_a_table_or_as_json)
 	EQ_STR(json_text_or(j, "categories.1.checks.0.result", ""), "warning");
 	EQ_STR(json_text_or(j, "categories.1.checks.0.hint", ""), "do it");
 	OK(!json_bool_at(j, "success", true));
+	json_free(j);
+	buf_fini(&out);
 }

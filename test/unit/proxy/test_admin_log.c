@@ -122,6 +122,7 @@ TEST(only_the_pod_itself_follows_and_only_a_few)
 			i < 8 ? " 200 " : " 503 "));
 	}
 	conn_end(r[0].c);
+	buf_fini(&bad.got);
 	connect_admin(&bad, "127.0.0.1:1");
 	while (admin.followers == 8) { /* the end is told in a turn */
 		loop_post(loop, (void (*)(void *))loop_stop, loop);
@@ -146,7 +147,7 @@ static void log_much(void)
 
 TEST(a_slow_reader_loses_lines_and_is_told_how_many)
 {
-	struct reader r;
+	static struct reader r;
 	const char *text, *at;
 	unsigned long dropped = 0;
 	unsigned lines = 0;

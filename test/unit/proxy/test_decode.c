@@ -41,7 +41,7 @@ static struct inbound_policy *inbound(const char *text)
 	return p;
 }
 
-static const struct addr somewhere = {{4, {10, 0, 0, 1}}, 80};
+static const struct outbound_key somewhere = {{{4, {10, 0, 0, 1}}, 80}, NULL};
 
 static struct outbound_policy *outbound(const char *text, struct err *e)
 {

@@ -38,6 +38,19 @@ static bool is_new(struct map *m, struct slice key)
 	return true;
 }
 
+static void forget(struct map *m)
+{
+	struct seen *s;
+
+	map_each(s, m, node)
+	{
+		map_remove(m, &s->node);
+		free(s->text);
+		free(s);
+	}
+	map_fini(m);
+}
+
 static void read_head(struct reading *r, struct slice line)
 {
 	struct slice rest = {line.p + 7, line.n - 7}, name;
@@ -94,14 +107,19 @@ static void check_text(struct slice text, bool open)
 			read_sample(&r, line);
 	}
 	OK(r.ended);
+	forget(&r.families);
+	forget(&r.series);
 }
 
-static const char *written(struct metrics *m)
+static const char *written(struct metrics *m) /* until the next call */
 {
+	static char *text;
 	struct buf b = BUF_INIT;
 
 	metrics_write(m, false, &b);
-	return buf_steal(&b);
+	free(text);
+	text = buf_steal(&b);
+	return text;
 }
 
 static void one_of_each(struct metrics *m)
@@ -161,6 +179,7 @@ TEST(a_histogram_counts_in_its_own_unit)
 	OK(strstr(text, "_request_frame_size_bytes_bucket{le=\"1024.0\"} 0\n"));
 	OK(strstr(text, "_request_frame_size_bytes_bucket{le=\"10240.0\"} 1\n"));
 	OK(strstr(text, "_request_frame_size_bytes_sum 1025\n"));
+	metrics_free(m);
 }
 
 TEST(shares_of_the_workers_add_up_but_for_what_each_tells_alike)
@@ -177,6 +196,7 @@ TEST(shares_of_the_workers_add_up_but_for_what_each_tells_alike)
 	text = written(m);
 	OK(strstr(text, "\ntcp_open_connections 5\n"));
 	OK(strstr(text, "\noutbound_http_balancer_endpoints 3\n"));
+	metrics_free(m);
 }
 
 TEST(label_sets_beyond_the_limit_share_one_series)
@@ -195,6 +215,7 @@ TEST(label_sets_beyond_the_limit_share_one_series)
 	OK(strstr(
 		text, "\nmetrics_dropped_series_total{family=\"tcp_open_total\"} 7\n"));
 	check_text(slice_of(text), false);
+	metrics_free(m);
 }
 
 TEST(what_is_unused_for_long_is_told_no_more)
@@ -208,6 +229,7 @@ TEST(what_is_unused_for_long_is_told_no_more)
 	usleep(5000);
 	OK(!strstr(written(m), "gone") && strstr(written(m), "kept"));
 	series_put(kept);
+	metrics_free(m);
 }
 
 TEST(label_values_are_escaped)
@@ -216,7 +238,9 @@ TEST(label_values_are_escaped)
 
 	labels_add(&b, "a", SLICE("x\"y\\z\nw"));
 	labels_add(&b, "b", SLICE(""));
-	EQ_STR(buf_steal(&b), "a=\"x\\\"y\\\\z\\nw\",b=\"\"");
+	buf_char(&b, '\0');
+	EQ_STR(buf_slice(&b).p, "a=\"x\\\"y\\\\z\\nw\",b=\"\"");
+	buf_fini(&b);
 }
 
 static struct metrics *shared;
@@ -238,7 +262,7 @@ TEST(threads_count_while_it_is_read)
 	for (int i = 0; i < 2; i++)
 		pthread_create(&t[i], NULL, count_and_let_go, &index[i]);
 	for (int i = 0; i < 50; i++)
-		free((char *)written(shared));
+		(void)written(shared);
 	for (int i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
 	OK(strstr(written(shared), "request_total{a=\"1\"} 20000\n"));

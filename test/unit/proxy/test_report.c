@@ -6,8 +6,9 @@
 #include "t.h"
 #include "wire/json.h"
 
-static const char *json_of(struct report *r)
+static const char *json_of(struct report *r) /* until the next call */
 {
+	static char *text;
 	struct buf b = BUF_INIT;
 	struct json *doc;
 	struct err e;
@@ -16,7 +17,9 @@ static const char *json_of(struct report *r)
 	doc = json_parse(buf_slice(&b), &e);
 	OK(doc != NULL);
 	json_free(doc);
-	return buf_steal(&b);
+	free(text);
+	text = buf_steal(&b);
+	return text;
 }
 
 static const char *row_of(struct report *r, const char *key)
@@ -93,6 +96,7 @@ TEST(rows_are_limited_and_the_oldest_unused_makes_room)
 	report_spoken(NULL, SPOKEN_TLS, DECIDED_BY_DETECTION);
 	report_policy(NULL, SPOKEN_TLS, DECIDED_BY_POLICY);
 	report_row_put(NULL);
+	report_free(r);
 }
 
 TEST(a_warning_about_a_row_is_due_once_a_minute)
@@ -101,13 +105,15 @@ TEST(a_warning_about_a_row_is_due_once_a_minute)
 	struct report_row *row = report_row_get(r, SIDE_IN, "80");
 
 	OK(report_may_warn(row) && !report_may_warn(row));
+	report_row_put(row);
+	report_free(r);
 }
 
 TEST(the_table_has_ports_in_order_then_targets)
 {
 	struct report *r = report_new();
 	struct buf b = BUF_INIT;
-	const char *text;
+	char *text;
 
 	(void)report_row_get(r, SIDE_OUT, "10.0.0.1:80");
 	(void)report_row_get(r, SIDE_IN, "8080");
@@ -117,4 +123,6 @@ TEST(the_table_has_ports_in_order_then_targets)
 	OK(strstr(text, "DIRECTION TARGET") == text);
 	OK(strstr(text, " 443 ") < strstr(text, " 8080 "));
 	OK(strstr(text, " 8080 ") < strstr(text, " 10.0.0.1:80 "));
+	free(text);
+	report_free(r);
 }

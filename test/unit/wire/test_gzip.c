@@ -46,4 +46,5 @@ TEST(a_buffer_without_room_stays_as_it_was)
 	buf_text(&b, "before");
 	EQ_INT(gzip(SLICE("something"), &b), -1);
 	EQ_INT(buf_len(&b), 6);
+	buf_fini(&b);
 }
