@@ -110,9 +110,12 @@ static struct series *series_new(struct metrics *m, enum family f, struct slice 
 
 static bool is_over(const struct series *s, uint64_t now)
 {
-	uint64_t since = atomic_load(&s->unused_since);
+	uint64_t since;
 
-	return atomic_load(&s->refs) == 0 && since && now - since > s->metrics->retain;
+	if (atomic_load(&s->refs) > 0)
+		return false;
+	since = atomic_load(&s->unused_since); /* maybe later than `now` */
+	return since && now > since && now - since > s->metrics->retain;
 }
 
 void metrics_sweep(struct metrics *m)

@@ -80,11 +80,11 @@ static void inbound(struct slice bytes)
 static void outbound(struct slice bytes)
 {
 	size_t cut = bytes.n ? (uint8_t)bytes.p[0] * bytes.n / 256 : 0;
-	struct addr dst = {.port = 80};
+	struct outbound_key dst = {.addr = {.port = 80}};
 	struct outbound_policy *p;
 	struct err e;
 
-	must(ip_parse(SLICE("10.0.0.1"), &dst.ip));
+	must(ip_parse(SLICE("10.0.0.1"), &dst.addr.ip));
 	p = decode_outbound(cut ? (struct slice){bytes.p, cut} : SLICE_NONE,
 		cut < bytes.n ? (struct slice){bytes.p + cut, bytes.n - cut}
 			      : SLICE_NONE,
