@@ -63,14 +63,14 @@ TEST(what_is_no_header_is_refused)
 	static const struct slice bad[] = {
 		{"GET / HTTP/1.1\r\n", 16},
 		{"transport.l5d.io/v2", 19},
-		{P "\0\0\0\0", 27},                 /* no port */
-		{P "\0\0\0\2\x08\0", 29},           /* port 0 */
-		{P "\0\0\0\4\x08\x80\x80\x04", 31}, /* port 65536 */
-		{P "\0\0\0\3\x08\x80\x80", 30},     /* cut within the message */
-		{P "\0\0\0\6\x08\x50\x12\2a/", 33}, /* no host name */
-		{P "\0\0\0\5\x08\x50\x12\1.", 32},  /* only a dot */
+		{P "\0\0\0\0", 27},                     /* no port */
+		{P "\0\0\0\2\x08\0", 29},               /* port 0 */
+		{P "\0\0\0\4\x08\x80\x80\x04", 31},     /* port 65536 */
+		{P "\0\0\0\3\x08\x80\x80", 30},         /* cut within the message */
+		{P "\0\0\0\6\x08\x50\x12\2a/", 33},     /* no host name */
+		{P "\0\0\0\5\x08\x50\x12\1.", 32},      /* only a dot */
 		{P "\0\0\0\x08\x08\x50\x12\4a..b", 35}, /* a label of nothing */
-		{P "\0\0\2\1", 27},                 /* longer than it may be */
+		{P "\0\0\2\1", 27},                     /* longer than it may be */
 		{P "\xff\xff\xff\xff", 27},
 	};
 	struct transport_header h;
