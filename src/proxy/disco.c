@@ -789,7 +789,9 @@ void disco_metrics(void *disco, struct buf *out)
 	static const char *const kinds[] = {"inbound", "outbound", "endpoints"};
 	const struct disco *d = disco;
 
-	buf_text(out, "# TYPE control_invalid_messages_total counter\n");
+	buf_text(out, "# HELP control_invalid_messages_total Messages of discovery and "
+		      "policy that make no sense.\n"
+		      "# TYPE control_invalid_messages_total counter\n");
 	for (size_t i = 0; i < countof(kinds); i++)
 		buf_printf(out, "control_invalid_messages_total{kind=\"%s\"} %llu\n",
 			kinds[i], (unsigned long long)d->invalid[i]);

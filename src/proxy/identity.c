@@ -332,6 +332,9 @@ static void identity_metrics(void *arg, struct buf *out)
 		"# TYPE control_identity_cert_refreshes_total counter\n"
 		"control_identity_cert_refreshes_total{result=\"ok\"} %llu\n"
 		"control_identity_cert_refreshes_total{result=\"error\"} %llu\n"
+		"# HELP control_identity_trust_anchors_updates_total Changes of the "
+		"trust "
+		"anchors' file, by result.\n"
 		"# TYPE control_identity_trust_anchors_updates_total counter\n"
 		"control_identity_trust_anchors_updates_total{result=\"ok\"} %llu\n"
 		"control_identity_trust_anchors_updates_total{result=\"error\"} %llu\n",

@@ -60,6 +60,9 @@ class FaultyScene(scene.Scene):
         self.controls["proxy " + where] = Control(path)
         if self.early:
             self.arm("proxy " + where)
+        ips = "LINKERD2_PROXY_INBOUND_IPS"
+        if ips in out:  # what must work afterwards comes to the pod's own address
+            out[ips] += ",10.1.0.1,10.1.0.2"
         return dict(out, MESH_FAULTS=path)
 
     def do_proxy(self, line, words):
