@@ -67,6 +67,9 @@ class FaultyScene(scene.Scene):
 
     def do_proxy(self, line, words):
         name = self.proxy_name(list(words))
+        if "exits" in words:  # it is not to live
+            self.fds.pop(name, None)
+            return super().do_proxy(line, words)
         self.fds[name] = USUAL_FDS
         if "log" in words:  # what it says cannot be read
             self.mute.add(name)
