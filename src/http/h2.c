@@ -154,19 +154,18 @@ static enum h2_fault fault_of(int r)
 	return r == NGHTTP2_ERR_FLOODED ? H2_UNREAD : H2_PROTOCOL;
 }
 
+/* Whole runs at a time: what nghttp2 does for each call costs as much as for a frame.
+ */
 static ssize_t feed(struct h2 *h, const uint8_t *p, size_t n)
 {
 	while (n > 0) {
-		size_t frame = h2_next(h, p, n);
-		ssize_t r;
+		size_t run = h2_run(h, p, n);
+		ssize_t r = run ? nghttp2_session_mem_recv(h->ng, p, run) : 0;
 
-		if (h->fault)
-			break;
-		r = nghttp2_session_mem_recv(h->ng, p, frame);
-		if (r < 0)
-			return r;
-		p += frame;
-		n -= frame;
+		if (r < 0 || h->fault)
+			return r < 0 ? r : 0;
+		p += run;
+		n -= run;
 	}
 	return 0;
 }
@@ -223,12 +222,20 @@ void h2_send(struct h2 *h)
 
 /* ---- bodies that leave ---- */
 
+static void submit_trailers(nghttp2_session *ng, int32_t id, const struct fields *f)
+{
+	struct h2_nv nv;
+
+	h2_nv_init(&nv);
+	h2_nv_fields(&nv, f);
+	nghttp2_submit_trailer(ng, id, nv.v, nv.n);
+}
+
 static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t len,
 	uint32_t *flags, nghttp2_data_source *source, void *owner)
 {
 	struct h2_stream *st = source->ptr;
 	size_t n = buf_len(&st->out);
-	struct h2_nv nv = {.n = 0};
 
 	(void)owner, (void)buf;
 	if (n == 0 && !st->out_ended)
@@ -241,8 +248,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t l
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (st->out_trailers && st->out_trailers->n) {
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-		h2_nv_fields(&nv, st->out_trailers);
-		nghttp2_submit_trailer(ng, id, nv.v, nv.n);
+		submit_trailers(ng, id, st->out_trailers);
 	}
 	return (ssize_t)n;
 }

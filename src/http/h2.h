@@ -87,6 +87,8 @@ struct h2 {
 	bool calmed;         /* it was told so */
 	int32_t ends[16];    /* streams that a client ended of late */
 	size_t nends;
+	int32_t ends_max; /* the highest of all those */
+	int32_t run_ends; /* the highest that ends in bytes nghttp2 has not seen yet */
 	size_t held, lent, heads;
 	size_t unconsumed; /* of `held`: the connection's window is smaller by so much
 			    */
@@ -134,9 +136,10 @@ void h2_end_for(struct h2 *h, enum h2_fault f);
 
 /* Parts of it in h2in.c: */
 void h2_callbacks(nghttp2_session_callbacks *cb);
-/* How many of these bytes are the frame that begins, or goes on, here.  Counts it: also
- * those that nghttp2 ignores without a word. */
-size_t h2_next(struct h2 *h, const uint8_t *p, size_t n);
+/* How many of these bytes nghttp2 may have at once: all, or those before a frame whose
+ * verdict depends on what it makes of them.  Counts frames: also those that nghttp2
+ * ignores without a word.  0 only with h->fault. */
+size_t h2_run(struct h2 *h, const uint8_t *p, size_t n);
 void h2_unhold(struct h2 *h, size_t n); /* of `held` */
 void h2_look(struct timer *t);          /* for stalled streams */
 
@@ -169,6 +172,11 @@ struct h2_nv {
 	nghttp2_nv v[H2_NV_MAX];
 	size_t n;
 };
+/* Not by an initializer, which would clear 11 KB. */
+static inline void h2_nv_init(struct h2_nv *nv)
+{
+	nv->n = 0;
+}
 void h2_nv_add(struct h2_nv *nv, struct slice name, struct slice value);
 void h2_nv_fields(struct h2_nv *nv, const struct fields *f);
 /* content-length, when it is known; `num` is the caller's storage until submitted. */

@@ -326,11 +326,12 @@ static const struct h2_kind kind = {.begin = response_begin,
 static void submit(struct h2client *c, struct h2cx *cx, struct exch *x)
 {
 	const struct req_head *h = &x->req;
-	struct h2_nv nv = {.n = 0};
+	struct h2_nv nv;
 	nghttp2_data_provider body = h2_provider(&cx->st);
 	bool none = h->length == 0 && !h->upgrade.n;
 	char length[24];
 
+	h2_nv_init(&nv);
 	h2_nv_add(&nv, SLICE(":method"), h->method);
 	if (h->upgrade.n && h->version == HTTP_2)
 		h2_nv_add(&nv, SLICE(":protocol"), h->upgrade);

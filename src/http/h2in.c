@@ -69,13 +69,21 @@ static void count_frame(struct h2 *h, const nghttp2_frame_hd *hd)
  */
 static void remember_end(struct h2 *h, const struct h2_stream *st)
 {
-	if (h->kind->is_server && (st->in_ended || st->reset))
-		h->ends[h->nends++ % countof(h->ends)] = st->id;
+	if (!h->kind->is_server || (!st->in_ended && !st->reset))
+		return;
+	h->ends[h->nends++ % countof(h->ends)] = st->id;
+	if (st->id > h->ends_max)
+		h->ends_max = st->id;
+}
+
+static bool has_stream(const nghttp2_frame_hd *hd)
+{
+	return hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS;
 }
 
 static bool is_after_end(struct h2 *h, const nghttp2_frame_hd *hd)
 {
-	if (hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS)
+	if (hd->stream_id > h->ends_max || !has_stream(hd))
 		return false;
 	for (size_t i = 0; i < countof(h->ends); i++)
 		if (h->ends[i] == hd->stream_id)
@@ -83,36 +91,79 @@ static bool is_after_end(struct h2 *h, const nghttp2_frame_hd *hd)
 	return false;
 }
 
-static void on_frame_head(struct h2 *h, const uint8_t *p, uint32_t length)
+/* What was said before in the same bytes may end its stream. */
+static bool may_be_after_end(struct h2 *h, const nghttp2_frame_hd *hd)
 {
-	nghttp2_frame_hd hd = {.length = length, .type = p[3], .flags = p[4]};
+	return (hd->stream_id <= h->run_ends && has_stream(hd)) || is_after_end(h, hd);
+}
 
-	hd.stream_id = (int32_t)((p[5] & 0x7fu) << 24 | (uint32_t)p[6] << 16 |
-				 (uint32_t)p[7] << 8 | p[8]);
-	count_frame(h, &hd);
-	if (is_after_end(h, &hd))
+static void note_end(struct h2 *h, const nghttp2_frame_hd *hd)
+{
+	bool ends = hd->type == NGHTTP2_RST_STREAM ||
+		    (has_stream(hd) && (hd->flags & NGHTTP2_FLAG_END_STREAM));
+
+	if (ends && h->kind->is_server && hd->stream_id > h->run_ends)
+		h->run_ends = hd->stream_id;
+}
+
+static nghttp2_frame_hd frame_head(const uint8_t p[9])
+{
+	return (nghttp2_frame_hd){
+		.length = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2],
+		.type = p[3],
+		.flags = p[4],
+		.stream_id = (int32_t)((p[5] & 0x7fu) << 24 | (uint32_t)p[6] << 16 |
+				       (uint32_t)p[7] << 8 | p[8]),
+	};
+}
+
+static void begin_frame(struct h2 *h, const nghttp2_frame_hd *hd)
+{
+	h->nhead = 0;
+	h->rest = (uint32_t)hd->length;
+	count_frame(h, hd);
+	note_end(h, hd);
+	if (is_after_end(h, hd))
 		nghttp2_session_terminate_session(h->ng, NGHTTP2_STREAM_CLOSED);
 }
 
-size_t h2_next(struct h2 *h, const uint8_t *p, size_t n)
+/* The head of a frame, as far as it is here; 0 when the run ends before it. */
+static size_t take_head(struct h2 *h, const uint8_t *p, size_t n, bool is_first)
 {
-	size_t head = 0;
+	uint8_t had = h->nhead;
+	nghttp2_frame_hd hd;
+	size_t used = 9u - had < n ? 9u - had : n;
 
-	if (!h->rest) {
-		while (h->nhead < 9 && head < n)
-			h->head[h->nhead++] = p[head++];
-		if (h->nhead < 9)
-			return head;
-		h->nhead = 0;
-		h->rest = (uint32_t)h->head[0] << 16 | (uint32_t)h->head[1] << 8 |
-			  h->head[2];
-		on_frame_head(h, h->head, h->rest);
+	memcpy(h->head + had, p, used);
+	h->nhead = (uint8_t)(had + used);
+	if (h->nhead < 9)
+		return used;
+	hd = frame_head(h->head);
+	if (!is_first && may_be_after_end(h, &hd)) {
+		h->nhead = had;
+		return 0;
 	}
-	n -= head;
-	if (n > h->rest)
-		n = h->rest;
-	h->rest -= (uint32_t)n;
-	return head + n;
+	begin_frame(h, &hd);
+	return h->fault ? 0 : used;
+}
+
+size_t h2_run(struct h2 *h, const uint8_t *p, size_t n)
+{
+	size_t run = 0, head, payload;
+
+	h->run_ends = 0;
+	while (run < n) {
+		if (!h->rest) {
+			head = take_head(h, p + run, n - run, run == 0);
+			if (!head)
+				break;
+			run += head;
+		}
+		payload = n - run < h->rest ? n - run : h->rest;
+		h->rest -= (uint32_t)payload;
+		run += payload;
+	}
+	return run;
 }
 
 /* ---- frames ---- */
@@ -128,6 +179,8 @@ static int on_begin_headers(
 	struct h2 *h = owner;
 	struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
 
+	if (h->fault)
+		return NGHTTP2_ERR_CALLBACK_FAILURE; /* the rest of a run */
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	if (st)

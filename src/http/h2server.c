@@ -152,7 +152,7 @@ static void lost(struct h2server *s, const struct err *e)
 static void submit_head(struct h2sx *sx)
 {
 	struct rsp_head *h = &sx->x.rsp;
-	struct h2_nv nv = {.n = 0};
+	struct h2_nv nv;
 	char status[4], length[24];
 	nghttp2_data_provider body = h2_provider(&sx->st);
 	bool last = sx->st.out_ended && !buf_len(&sx->st.out) &&
@@ -165,6 +165,7 @@ static void submit_head(struct h2sx *sx)
 	status[0] = (char)('0' + h->status / 100 % 10);
 	status[1] = (char)('0' + h->status / 10 % 10);
 	status[2] = (char)('0' + h->status % 10);
+	h2_nv_init(&nv);
 	h2_nv_add(&nv, SLICE(":status"), (struct slice){status, 3});
 	h2_nv_fields(&nv, &h->fields);
 	if (h->status != 204 && h->status != 304)
@@ -178,13 +179,14 @@ static void submit_head(struct h2sx *sx)
 static void on_info(struct exch *x, const struct rsp_head *head)
 {
 	struct h2sx *sx = sx_of(x);
-	struct h2_nv nv = {.n = 0};
+	struct h2_nv nv;
 	char status[4] = {(char)('0' + head->status / 100),
 		(char)('0' + head->status / 10 % 10), (char)('0' + head->status % 10),
 		0};
 
 	if (sx->st.closed || head->status == 101)
 		return;
+	h2_nv_init(&nv);
 	h2_nv_add(&nv, SLICE(":status"), (struct slice){status, 3});
 	h2_nv_fields(&nv, &head->fields);
 	nghttp2_submit_headers(

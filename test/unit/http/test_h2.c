@@ -487,6 +487,22 @@ TEST(frames_behind_the_end_of_a_stream_are_an_error_of_the_connection)
 	server_end();
 }
 
+/* The same bytes hold the end that the late frame is behind, and other streams. */
+TEST(frames_behind_an_end_are_found_in_the_bytes_that_bring_it)
+{
+	server_make();
+	headers(0, 1, GET);
+	headers(END_STREAM, 3, GET);
+	frame(DATA, 0, 1, "in time", 7);
+	frame32(RST, 1, 8);
+	frame(DATA, 0, 1, "late", 4);
+	headers(END_STREAM, 5, GET);
+	flush();
+	EQ_INT(code(GOAWAY, 0), 5); /* STREAM_CLOSED */
+	EQ_INT(asks, 2);
+	server_end();
+}
+
 /* Bodies that nobody takes, on one stream after the other, as far as the windows go;
  * how much it was. */
 static size_t fill(int streams)
@@ -536,7 +552,7 @@ TEST(streams_that_stall_are_reset_while_memory_is_short)
 	struct http_server_config was = server_cfg;
 
 	server_cfg.max_streams = 2000;
-	server_cfg.stall = 50 * NS_PER_MS;
+	server_cfg.stall = 400 * NS_PER_MS; /* longer than to fill takes */
 	server_make();
 	fill(1000);
 	for (int i = 0; i < 2000 && !came(RST, 1); i++) {
