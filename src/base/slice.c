@@ -82,6 +82,16 @@ bool slice_u64(struct slice s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+struct slice slice_decimal(uint64_t v, char out[20])
+{
+	char *p = out + 20;
+
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	return (struct slice){p, (size_t)(out + 20 - p)};
+}
+
 char *slice_dup(struct slice s)
 {
 	char *p = malloc(s.n + 1);

@@ -59,6 +59,9 @@ bool slice_cut(struct slice *rest, char sep, struct slice *part);
 /* The whole slice is a decimal number no larger than `max`. */
 bool slice_u64(struct slice s, uint64_t max, uint64_t *out);
 
+/* `v` in decimal, written into `out`, which the result borrows. */
+struct slice slice_decimal(uint64_t v, char out[20]);
+
 /* A zero-terminated copy from malloc; NULL when memory is out. */
 char *slice_dup(struct slice s);
 

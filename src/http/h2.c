@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 
 /* ---- keep-alive ---- */
@@ -318,6 +316,8 @@ void h2_stream_fini(struct h2_stream *st)
 	struct h2 *h = st->h2;
 
 	list_remove(&st->node);
+	if (h->at == st)
+		h->at = NULL;
 	if (buf_len(&st->in))
 		h2_unhold(h, buf_len(&st->in));
 	h->lent -= st->lent;
@@ -345,8 +345,7 @@ void h2_nv_length(struct h2_nv *nv, int64_t length, char num[24])
 {
 	if (length < 0)
 		return;
-	snprintf(num, 24, "%lld", (long long)length);
-	h2_nv_add(nv, SLICE("content-length"), slice_of(num));
+	h2_nv_add(nv, SLICE("content-length"), slice_decimal((uint64_t)length, num));
 }
 
 const char *h2_error_name(uint32_t code)

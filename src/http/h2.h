@@ -73,9 +73,10 @@ struct h2 {
 	bool ping_idle, pinged;
 	bool busy; /* inside the session, or a conn's callback: not to be freed */
 	bool sending;
-	bool heard;          /* the peer's SETTINGS */
-	struct list streams; /* h2_stream */
-	struct list ended;   /* to be freed at the end of the turn */
+	bool heard;           /* the peer's SETTINGS */
+	struct list streams;  /* h2_stream */
+	struct list ended;    /* to be freed at the end of the turn */
+	struct h2_stream *at; /* the one last looked up, or NULL */
 	size_t open;
 	struct err broken; /* the session is of no more use */
 

@@ -168,17 +168,21 @@ size_t h2_run(struct h2 *h, const uint8_t *p, size_t n)
 
 /* ---- frames ---- */
 
-static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
+/* The same one is asked for with every field of a head. */
+static struct h2_stream *stream_of(struct h2 *h, int32_t id)
 {
-	return nghttp2_session_get_stream_user_data(ng, id);
+	if (!h->at || h->at->id != id)
+		h->at = nghttp2_session_get_stream_user_data(h->ng, id);
+	return h->at;
 }
 
 static int on_begin_headers(
 	nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
 {
 	struct h2 *h = owner;
-	struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *st = stream_of(h, frame->hd.stream_id);
 
+	(void)ng;
 	if (h->fault)
 		return NGHTTP2_ERR_CALLBACK_FAILURE; /* the rest of a run */
 	if (frame->hd.type != NGHTTP2_HEADERS)
@@ -247,12 +251,12 @@ static bool take_field(struct h2_stream *st, const nghttp2_frame *frame,
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
 	nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *owner)
 {
-	struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+	struct h2 *h = owner;
+	struct h2_stream *st = stream_of(h, frame->hd.stream_id);
 	size_t size =
 		nghttp2_rcbuf_get_buf(name).len + nghttp2_rcbuf_get_buf(value).len + 32;
-	struct h2 *h = owner;
 
-	(void)flags;
+	(void)ng, (void)flags;
 	if (!st)
 		return 0;
 	st->head_bytes += size;
@@ -288,8 +292,9 @@ static void on_conn_frame(struct h2 *h, const nghttp2_frame *frame)
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *owner)
 {
 	struct h2 *h = owner;
-	struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *st = stream_of(h, frame->hd.stream_id);
 
+	(void)ng;
 	if (!frame->hd.stream_id)
 		on_conn_frame(h, frame);
 	if (!st || !st->x)
@@ -312,10 +317,11 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	struct h2 *h = owner;
 	struct h2_stream *st;
 
+	(void)ng;
 	own_verdict(h, frame);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
-	st = stream_of(ng, frame->hd.stream_id);
+	st = stream_of(h, frame->hd.stream_id);
 	if (st)
 		h->kind->sent(st, frame);
 	return 0;
@@ -331,8 +337,9 @@ static bool is_error_of_peer(const struct h2_stream *st, uint32_t code)
 static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *owner)
 {
 	struct h2 *h = owner;
-	struct h2_stream *st = stream_of(ng, id);
+	struct h2_stream *st = stream_of(h, id);
 
+	(void)ng;
 	if (!st)
 		return 0;
 	st->closed = true;
@@ -340,6 +347,7 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *owner)
 	remember_end(h, st);
 	if (is_error_of_peer(st, code))
 		h2_blame(h, H2_MALFORMED, 1);
+	h->at = NULL;
 	h->kind->closed(st, code);
 	return 0;
 }
@@ -461,9 +469,9 @@ bool h2_deliver(struct h2_stream *st)
 static int on_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
 	size_t n, void *owner)
 {
-	struct h2_stream *st = stream_of(ng, id);
+	struct h2_stream *st = stream_of(owner, id);
 
-	(void)flags, (void)owner;
+	(void)flags;
 	if (st && st->x && !st->over && (buf_len(&st->in) || n > *st->credit)) {
 		int r = hold(st, p, n);
 

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/spelling.h"
 
-/* The letter at `i` of a name Spelt-Like-This. */
-static char title_at(struct slice name, size_t i)
+/* The letter `c` of a name Spelt-Like-This, behind `before`. */
+static char title_of(char c, char before)
 {
-	char c = name.p[i];
+	return before == '-' && c >= 'a' && c <= 'z' ? (char)(c - 0x20) : c;
+}
 
-	if (c >= 'a' && c <= 'z' && (i == 0 || name.p[i - 1] == '-'))
-		return (char)(c - 0x20);
-	return c;
+static void spell_title(struct slice name, char *out)
+{
+	char before = '-';
+
+	for (size_t i = 0; i < name.n; before = name.p[i++])
+		out[i] = title_of(name.p[i], before);
 }
 
 static bool is_regular(const struct field *f, bool titled)
 {
+	char before = '-';
+
 	if (!titled || !f->spelt)
 		return !titled && !f->spelt;
-	for (size_t i = 0; i < f->name.n; i++)
-		if (f->spelt[i] != title_at(f->name, i))
+	for (size_t i = 0; i < f->name.n; before = f->name.p[i++])
+		if (f->spelt[i] != title_of(f->name.p[i], before))
 			return false;
 	return true;
 }
@@ -49,8 +55,7 @@ static void spell_titles(struct fields *f, struct arena *a)
 	for (size_t i = 0; p && i < f->n; i++) {
 		struct field *one = &f->v[i];
 
-		for (size_t k = 0; k < one->name.n; k++)
-			p[k] = title_at(one->name, k);
+		spell_title(one->name, p);
 		one->spelt = p;
 		p += one->name.n;
 	}

@@ -32,12 +32,16 @@ TEST(cutting_yields_every_part)
 TEST(numbers_beyond_their_limit_are_refused)
 {
 	uint64_t n;
+	char out[20];
 
 	OK(slice_u64(SLICE("65535"), 65535, &n) && n == 65535);
 	OK(!slice_u64(SLICE("65536"), 65535, &n));
 	OK(!slice_u64(SLICE("99999999999999999999"), UINT64_MAX, &n));
 	OK(!slice_u64(SLICE(""), 10, &n));
 	OK(!slice_u64(SLICE("1x"), 10, &n));
+	OK(slice_is(slice_decimal(0, out), "0"));
+	OK(slice_is(slice_decimal(1024, out), "1024"));
+	OK(slice_is(slice_decimal(UINT64_MAX, out), "18446744073709551615"));
 }
 
 TEST(a_buffer_keeps_what_a_random_walk_puts_in)
