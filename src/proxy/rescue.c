@@ -122,12 +122,15 @@ enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *
 static const char *unanswered(const struct px *p)
 {
 	const struct exch *x = p->x;
+	bool refused = x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED;
 
 	if (p->side != SIDE_IN || !p->informs)
 		return NULL;
-	if (!x->touched && x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED)
+	if (refused && !x->touched)
 		return PX_REFUSED;
-	return x->unheard && method_is_idempotent(x->req.method) ? PX_LOST : NULL;
+	/* refused when it was sent again, after a kept connection was lost */
+	return (refused || x->unheard) && method_is_idempotent(x->req.method) ? PX_LOST
+									      : NULL;
 }
 
 /* Untouched, in HTTP/2: that is what REFUSED_STREAM means (RFC 9113 §8.7). */

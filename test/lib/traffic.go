@@ -173,8 +173,10 @@ func serve() {
 	}()
 	go s.ListenAndServe()
 	<-told()
-	l.Close()
+	// Bytes have no way to say that nobody took them: who still knows this server is let in for a while.  HTTP has.
+	time.AfterFunc(time.Second, func() { l.Close() })
 	s.Shutdown(context.Background())
+	time.Sleep(time.Second)
 	sessions.Wait()
 }
 

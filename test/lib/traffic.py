@@ -81,7 +81,13 @@ class Ask:
         """Nothing has failed, and nothing was forgotten."""
         r = self.result
         print("# %s: %s" % (name, summary(r)), flush=True)
-        report(asked(r) == RATE * self.seconds and not r["bad"], name, self.local.state("shop")[-1500:] + summary(r))
+        report(asked(r) == RATE * self.seconds and not r["bad"], name, summary(r) + "\n" + self.complaints())
+
+    def complaints(self):
+        """What the client's proxy said of failures."""
+        pod = self.local.pods("shop", "client")[0]["metadata"]["name"]
+        said = self.local("logs", "-n", "shop", pod, "-c", "mesh-proxy").stdout.splitlines()
+        return "\n".join([l for l in said if "error" in l and "refused addr" not in l][-12:])
 
 
 def asked(r):
