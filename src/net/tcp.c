@@ -494,12 +494,25 @@ static void tcp_end(struct conn *c, int how)
 	tcp_close(t);
 }
 
+static bool tcp_ended(const struct conn *c)
+{
+	const struct tcp *t = (const struct tcp *)c;
+	char byte;
+	ssize_t n;
+
+	if (t->at != TCP_OPEN)
+		return t->at == TCP_DEAD;
+	n = recv(t->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static const struct conn_ops tcp_ops = {.write = tcp_write,
 	.flush = tcp_flush,
 	.backlog = tcp_backlog,
 	.read = tcp_read,
 	.shutdown = tcp_shutdown,
-	.close = tcp_end};
+	.close = tcp_end,
+	.ended = tcp_ended};
 
 /* ---- making one ---- */
 

@@ -237,6 +237,27 @@ static void abort_accepted(void)
 	conn_abort(accepted);
 }
 
+TEST(an_end_is_seen_before_the_loop_tells_it)
+{
+	struct err e, why = {0};
+	struct conn *c;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	c = tcp_adopt(loop, fds[0], NULL, &e);
+	OK(c != NULL);
+	conn_use(c, &waiter, &why);
+	EQ_INT(conn_has_ended(c), false);
+	EQ_INT(write(fds[1], "x", 1), 1);
+	EQ_INT(conn_has_ended(c), false); /* that byte comes first */
+	EQ_INT(read(fds[0], (char[1]){0}, 1), 1);
+	close(fds[1]);
+	EQ_INT(conn_has_ended(c), true);
+	conn_end(c);
+	loop_free(loop);
+}
+
 TEST(a_reset_by_the_peer_is_said_to_be_one)
 {
 	struct err e, why = {0};
