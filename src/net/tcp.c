@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -387,12 +388,24 @@ static void on_watch(struct watch *w, int what)
 		tcp_readable(t);
 }
 
+/* The answer may be there: a process that was held up sees its timers first. */
+static bool is_answered(const struct tcp *t)
+{
+	struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+
+	return t->at == TCP_CONNECTING && poll(&p, 1, 0) > 0;
+}
+
 static void on_timer(struct timer *timer)
 {
 	struct tcp *t = container_of(timer, struct tcp, timer);
 	char text[ADDR_TEXT];
 	struct err e;
 
+	if (is_answered(t)) {
+		connected(t);
+		return;
+	}
 	if (t->at == TCP_LINGER) {
 		tcp_close(t);
 		return;

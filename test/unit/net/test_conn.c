@@ -232,6 +232,45 @@ TEST(a_dial_that_nobody_answers_times_out)
 	end_loop();
 }
 
+static void is_open(struct conn *c, void *arg)
+{
+	*(bool *)arg = true;
+	conn_end(c);
+	loop_stop(loop);
+}
+
+static void not_open(struct conn *c, void *arg, const struct err *e)
+{
+	(void)c, (void)arg, (void)e;
+	loop_stop(loop);
+}
+
+static size_t no_bytes(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)c, (void)arg, (void)p, (void)n;
+	return 0;
+}
+
+TEST(a_process_that_was_held_up_takes_the_answer_that_is_there)
+{
+	static const struct conn_user user = {
+		.on_open = is_open, .on_in = no_bytes, .on_gone = not_open};
+	struct tcp_opts o = {.connect_timeout = 20 * NS_PER_MS};
+	bool opened = false;
+	struct listener *ln;
+	struct err e;
+
+	loop = loop_new(NULL);
+	on_accepted = nothing;
+	ln = listen_any(&e);
+	conn_use(tcp_dial(loop, listener_addr(ln), &o, &e), &user, &opened);
+	usleep(60000);
+	loop_run(loop, NULL);
+	EQ_INT(opened, true);
+	listener_free(ln);
+	loop_free(loop);
+}
+
 static void abort_accepted(void)
 {
 	conn_abort(accepted);
