@@ -287,7 +287,7 @@ static bool step_up(struct exch *x, enum flow f)
 static void again(struct exch *x)
 {
 	must(exch_may_begin_again(x));
-	x->failing = x->raced = x->unheard = false;
+	x->failing = x->raced = false;
 	x->err.code = ERR_NONE;
 	x->reset_code = -1;
 	x->req_credit = 0;

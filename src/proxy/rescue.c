@@ -128,9 +128,8 @@ static const char *unanswered(const struct px *p)
 		return NULL;
 	if (refused && !x->touched)
 		return PX_REFUSED;
-	/* refused when it was sent again, after a kept connection was lost */
-	return (refused || x->unheard) && method_is_idempotent(x->req.method) ? PX_LOST
-									      : NULL;
+	/* also when nobody took it then a second time */
+	return x->unheard && method_is_idempotent(x->req.method) ? PX_LOST : NULL;
 }
 
 /* Untouched, in HTTP/2: that is what REFUSED_STREAM means (RFC 9113 §8.7). */

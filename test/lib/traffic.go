@@ -173,10 +173,9 @@ func serve() {
 	}()
 	go s.ListenAndServe()
 	<-told()
-	// Bytes have no way to say that nobody took them: who still knows this server is let in for a while.  HTTP has.
-	time.AfterFunc(time.Second, func() { l.Close() })
+	time.Sleep(time.Second) // who still knows this server is let in: a POST, or bytes, cannot be sent twice
+	l.Close()
 	s.Shutdown(context.Background())
-	time.Sleep(time.Second)
 	sessions.Wait()
 }
 
