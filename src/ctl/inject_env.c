@@ -111,6 +111,9 @@ static const struct row rows[] = {
 	TEXT("_l5d_trustdomain", "<identityTrustDomain>"),
 	TEXT(P "IDENTITY_DIR", PATH_ID),
 	TEXT(P "IDENTITY_TOKEN_FILE", "<derived.token>"),
+	/* Followed while the proxy runs, where the namespace has it (part_volumes). */
+	WHEN(P "IDENTITY_TRUST_ANCHORS_FILE", PATH_TOKEN "/" ANCHORS_KEY,
+		"identity.serviceAccountTokenProjection"),
 	TEXT(P "IDENTITY_SVC_ADDR", "<derived.identity>:8080"),
 	TEXT(P "IDENTITY_LOCAL_NAME",
 		"$(_pod_sa).$(_pod_ns).serviceaccount.identity.<namespace>."
@@ -153,7 +156,7 @@ static void add_row(struct json *list, const struct row *r, const struct json *v
 
 /*
  * Pods of the control plane read the anchors where they were installed; elsewhere that
- * ConfigMap does not exist, and the text itself is given.
+ * ConfigMap need not exist, and the text itself is given.
  */
 static void add_anchors(struct json *list, const struct plan *p)
 {

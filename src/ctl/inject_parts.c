@@ -275,6 +275,19 @@ struct json *part_debug(const struct plan *p)
 
 /* ---- volumes ---- */
 
+/* The anchors, for a namespace into which somebody puts them. */
+static void add_anchors(struct json *sources)
+{
+	struct json *from =
+		json_need_object(json_push(sources, json_object()), "configMap");
+	struct json *item = json_push(json_need_list(from, "items"), json_object());
+
+	json_set_text(item, "key", ANCHORS_KEY);
+	json_set_text(item, "path", ANCHORS_KEY);
+	json_set_text(from, "name", ANCHORS_CONFIG);
+	json_set_bool(from, "optional", true);
+}
+
 static struct json *volume_token(void)
 {
 	struct json *v = json_object(), *from;
@@ -285,6 +298,7 @@ static struct json *volume_token(void)
 	json_set_text(from, "audience", "identity.l5d.io");
 	json_set_int(from, "expirationSeconds", 86400);
 	json_set_text(from, "path", TOKEN_NAME);
+	add_anchors(list);
 	return v;
 }
 

@@ -41,6 +41,7 @@ int http_client_takes_connect(const struct http_client *c)
 
 void http_client_begin(struct http_client *c, struct exch *x)
 {
+	x->unheard = false;
 	c->ops->begin(c, x);
 }
 

@@ -139,6 +139,8 @@ struct exch {
 	bool cancelled; /* by its source: exch_cancel() */
 	bool touched; /* a byte of the request may have reached a peer: no silent second
 			 try */
+	bool unheard; /* the connection that it was sent on last was lost before a byte
+			 of the answer came */
 	bool raced; /* … but into a kept connection that the peer was closing, and it
 		       may be repeated (RFC 9110 §9.2.2) */
 	bool keeps; /* set by a filter: the first EXCH_KEEP bytes of body are kept, so

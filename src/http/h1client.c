@@ -109,23 +109,10 @@ static struct exch *detach(struct h1client *c)
 	return x;
 }
 
-/* RFC 9110, section 9.2.2 */
-static bool is_idempotent(struct slice method)
-{
-	static const char *const names[] = {
-		"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
-
-	for (size_t i = 0; i < countof(names); i++)
-		if (slice_is(method, names[i]))
-			return true;
-	return false;
-}
-
 /* The server closed an idle connection as the request was on its way to it. */
 static bool is_race(const struct h1client *c, const struct exch *x)
 {
-	return c->lost && c->kept && c->heard == c->heard_mark &&
-	       is_idempotent(x->req.method);
+	return x->unheard && c->kept && method_is_idempotent(x->req.method);
 }
 
 static void fail_exch(struct h1client *c)
@@ -140,6 +127,7 @@ static void fail_exch(struct h1client *c)
 	else
 		err_set(&why, ERR_CLOSED, "the server closed the connection");
 	x->touched |= c->sent > c->mark;
+	x->unheard = c->lost && c->heard == c->heard_mark;
 	x->raced = is_race(c, x);
 	exch_fail(x, &why);
 }

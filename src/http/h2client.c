@@ -11,9 +11,10 @@ struct h2client {
 	size_t taken; /* exchanges begun here and not ended */
 	bool closing; /* no more exchanges */
 	bool told_closing, was_full;
-	bool news;   /* the server's SETTINGS came; told at the turn's end */
-	bool told;   /* http_client_end() was called: no callbacks are wanted */
-	bool unsent; /* the conn ended before a byte had left */
+	bool news;    /* the server's SETTINGS came; told at the turn's end */
+	bool told;    /* http_client_end() was called: no callbacks are wanted */
+	bool unsent;  /* the conn ended before a byte had left */
+	bool dropped; /* … for no fault of ours or the server's in HTTP/2 */
 };
 
 #define H2CLIENT_MAGIC 0x42c10001u
@@ -81,14 +82,17 @@ static void fail_all(struct h2client *c, const struct err *e)
 	struct h2_stream *st;
 
 	while ((st = list_first(&c->h2.streams, struct h2_stream, node))) {
+		struct h2cx *cx = (struct h2cx *)st;
+		bool unheard = c->dropped && !cx->got_head && !cx->infos;
 		struct exch *x;
 
 		st->closed = true;
-		x = let_go((struct h2cx *)st); /* takes it off the list */
+		x = let_go(cx); /* takes it off the list */
 		if (!x)
 			continue;
 		if (c->unsent)
 			x->touched = false;
+		x->unheard = unheard;
 		exch_fail(x, e);
 	}
 }
@@ -119,6 +123,7 @@ static void gone(struct h2client *c)
 static void lost(struct h2client *c, const struct err *e)
 {
 	c->unsent = c->h2.conn->bytes_out == 0;
+	c->dropped = c->h2.broken.code == ERR_NONE;
 	c->closing = true;
 	c->base.conn = NULL;
 	h2_lost(&c->h2, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/head.h"
 
+#include "base/obj.h"
 #include "wire/http1.h"
 
 bool is_authority(struct slice s)
@@ -163,4 +164,15 @@ bool fields_is_grpc(const struct fields *f)
 	if (!slice_starts(type, grpc))
 		return false;
 	return type.n == grpc.n || type.p[grpc.n] == '+' || type.p[grpc.n] == ';';
+}
+
+bool method_is_idempotent(struct slice method)
+{
+	static const char *const names[] = {
+		"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (slice_is(method, names[i]))
+			return true;
+	return false;
 }

@@ -70,6 +70,9 @@ bool is_authority(struct slice s);
  * either, and it has one authority. */
 bool req_head_fits_http1(const struct req_head *req);
 
+/* May be repeated when its fate is not known (RFC 9110 §9.2.2). */
+bool method_is_idempotent(struct slice method);
+
 /* -1 when there are too many or the arena is full.  Names must be lower case. */
 int fields_add(
 	struct fields *f, struct arena *a, struct slice name, struct slice value);

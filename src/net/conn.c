@@ -99,6 +99,11 @@ void conn_abort(struct conn *c)
 	leave(c, CONN_CLOSE_ABORT);
 }
 
+bool conn_has_ended(const struct conn *c)
+{
+	return c->ops->ended && c->ops->ended(c);
+}
+
 static size_t nobody_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
 {
 	(void)c, (void)arg, (void)p;

@@ -58,6 +58,7 @@ struct conn_ops { /* what a transport implements; users call the functions below
 	void (*read)(struct conn *c, bool on); /* pause or resume */
 	void (*shutdown)(struct conn *c);
 	void (*close)(struct conn *c, int how); /* CONN_CLOSE_* */
+	bool (*ended)(const struct conn *c);    /* may be NULL */
 };
 enum { CONN_CLOSE_NOW, CONN_CLOSE_FINISH, CONN_CLOSE_ABORT };
 
@@ -107,6 +108,8 @@ static inline size_t conn_backlog(const struct conn *c)
 {
 	return c->ops->backlog(c);
 }
+/* The peer's end, or a reset, has arrived already, though nobody was told yet. */
+bool conn_has_ended(const struct conn *c);
 void conn_pause(struct conn *c); /* on_in will not be called */
 void conn_resume(
 	struct conn *c); /* on_in again, with what was kept, at the turn's end */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -387,12 +388,24 @@ static void on_watch(struct watch *w, int what)
 		tcp_readable(t);
 }
 
+/* The answer may be there: a process that was held up sees its timers first. */
+static bool is_answered(const struct tcp *t)
+{
+	struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+
+	return t->at == TCP_CONNECTING && poll(&p, 1, 0) > 0;
+}
+
 static void on_timer(struct timer *timer)
 {
 	struct tcp *t = container_of(timer, struct tcp, timer);
 	char text[ADDR_TEXT];
 	struct err e;
 
+	if (is_answered(t)) {
+		connected(t);
+		return;
+	}
 	if (t->at == TCP_LINGER) {
 		tcp_close(t);
 		return;
@@ -494,12 +507,25 @@ static void tcp_end(struct conn *c, int how)
 	tcp_close(t);
 }
 
+static bool tcp_ended(const struct conn *c)
+{
+	const struct tcp *t = (const struct tcp *)c;
+	char byte;
+	ssize_t n;
+
+	if (t->at != TCP_OPEN)
+		return t->at == TCP_DEAD;
+	n = recv(t->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static const struct conn_ops tcp_ops = {.write = tcp_write,
 	.flush = tcp_flush,
 	.backlog = tcp_backlog,
 	.read = tcp_read,
 	.shutdown = tcp_shutdown,
-	.close = tcp_end};
+	.close = tcp_end,
+	.ended = tcp_ended};
 
 /* ---- making one ---- */
 

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "proxy/balancermeter.h"
 #include "proxy/endpoint.h"
-#include "proxy/extended.h"
 
 struct fixed { /* the owner of a fixed address: a snapshot of one */
 	struct ref ref;
@@ -197,7 +196,8 @@ void balancer_ready_changed(struct balancer *b, struct endpoint *ep)
 		serve_queue(b);
 }
 
-static struct endpoint *pick(struct balancer *b)
+/* Any but `left`, when there is another; it may be no more. */
+static struct endpoint *pick(struct balancer *b, const struct endpoint *left)
 {
 	uint64_t now = loop_now(b->worker->loop);
 	size_t i, j;
@@ -207,6 +207,8 @@ static struct endpoint *pick(struct balancer *b)
 	i = random_u64() % b->nready;
 	j = random_u64() % (b->nready - 1);
 	j += j >= i;
+	if (b->ready[i] == left || b->ready[j] == left)
+		return b->ready[b->ready[i] == left ? j : i];
 	return endpoint_cost(b->ready[j], now, b->decay) <
 			       endpoint_cost(b->ready[i], now, b->decay)
 		       ? b->ready[j]
@@ -636,7 +638,7 @@ static bool is_required(const struct endpoint *ep, const struct px *p, struct er
 
 static void dispatch(struct balancer *b, struct px *p)
 {
-	struct endpoint *ep = pick(b);
+	struct endpoint *ep = pick(b, p->left);
 	struct err e;
 
 	if (ep && !is_required(ep, p, &e)) {
@@ -656,8 +658,7 @@ static void dispatch(struct balancer *b, struct px *p)
 	}
 }
 
-/* The endpoint carries it no longer. */
-static void release(struct px *p)
+void balancer_release(struct px *p)
 {
 	struct endpoint *ep = p->endpoint;
 
@@ -673,23 +674,26 @@ static void release(struct px *p)
 	endpoint_unuse(ep);
 }
 
-#define TRIES_MAX 8
-
 void balancer_retry(struct balancer *b, struct px *p, const struct err *why)
 {
 	struct err e = *why;
 
 	p->last = e;
-	release(p);
+	balancer_release(p);
 	if (p->tries < TRIES_MAX)
 		dispatch(b, p);
 	else
 		exch_fail(p->x, &e);
 }
 
+bool balancer_has_another(const struct balancer *b, const struct endpoint *ep)
+{
+	return b->nready > 1 || (b->nready == 1 && b->ready[0] != ep);
+}
+
 void balancer_again(struct balancer *b, struct px *p)
 {
-	release(p);
+	balancer_release(p);
 	p->tries--;
 	dispatch(b, p);
 }
@@ -765,62 +769,10 @@ void balancer_sample(struct px *p)
 
 void balancer_done(struct px *p)
 {
-	release(p);
+	balancer_release(p);
 	balancer_unref(p->balancer);
 	p->balancer = NULL;
 }
-
-/* ---- again ---- */
-
-static enum flow again_request(struct exch *x, void *shared, void *state)
-{
-	(void)shared, (void)state;
-	x->keeps = true;
-	return FLOW_NEXT;
-}
-
-static void send_fresh(struct px *p)
-{
-	p->fresh = true;
-	log_info("proxy",
-		"request sent again: the server has closed an idle connection",
-		LS("addr", p->endpoint->text), LZ("method", p->x->req.method),
-		LE(&p->x->err));
-}
-
-static enum flow again_error(struct exch *x, void *shared, void *state)
-{
-	struct px *p = x->user;
-
-	(void)shared, (void)state;
-	if (!p->client || !exch_may_begin_again(x) || p->tries >= TRIES_MAX)
-		return FLOW_NEXT;
-	if (x->raced && p->fresh)
-		return FLOW_NEXT; /* once only */
-	if (x->raced)
-		send_fresh(p);
-	p->last = x->err;
-	/* not when its limit was only just told, or it is going away */
-	if (x->reset_code == HTTP_REFUSED_STREAM && http_client_has_room(p->client))
-		endpoint_refused(p->endpoint, &x->err);
-	release(p);
-	return FLOW_AGAIN;
-}
-
-static enum flow again_response(struct exch *x, void *shared, void *state)
-{
-	(void)shared, (void)state;
-	if (!extended_was_ignored(x->user))
-		return FLOW_NEXT;
-	x->touched = true; /* it was heard */
-	err_set(&x->err, ERR_CLOSED, "the server does not switch protocols");
-	return FLOW_ABORT;
-}
-
-const struct filter again_filter = {.name = "again",
-	.on_request = again_request,
-	.on_response = again_response,
-	.on_error = again_error};
 
 /* ---- streams ---- */
 
@@ -896,7 +848,7 @@ static void stream_later(struct stream *s)
 
 static void stream_dispatch(struct stream *s)
 {
-	struct endpoint *ep = pick(s->balancer);
+	struct endpoint *ep = pick(s->balancer, NULL);
 	struct err e;
 
 	if (!ep) {

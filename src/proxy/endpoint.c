@@ -316,7 +316,8 @@ void endpoint_begin(struct endpoint *ep, struct px *p)
 	struct session *s = NULL;
 
 	if (!p->fresh || kind == HTTP_KIND_2)
-		s = session_with_room(ep, kind);
+		s = session_with_room(
+			ep, kind, !method_is_idempotent(p->x->req.method));
 	p->endpoint = ep;
 	ep->users++;
 	ep->load++;

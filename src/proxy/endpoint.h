@@ -94,6 +94,11 @@ void endpoint_reap(struct endpoint *ep);
 void balancer_retry(struct balancer *b, struct px *p, const struct err *why);
 /* Of one that had not begun, and whose endpoint is no more: it waits like a new one. */
 void balancer_again(struct balancer *b, struct px *p);
+/* The endpoint carries it no longer. */
+void balancer_release(struct px *p);
+#define TRIES_MAX 8 /* of an exchange, or of a stream */
+/* One that is ready, beside `ep`. */
+bool balancer_has_another(const struct balancer *b, const struct endpoint *ep);
 void balancer_ready_changed(struct balancer *b, struct endpoint *ep);
 
 #endif

@@ -258,6 +258,7 @@ static enum flow identity_response(struct exch *x, void *shared, void *state)
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
+	fields_remove(&x->rsp.fields, SLICE(PX_UNANSWERED));
 	if (p->restored)
 		fields_set(&x->rsp.fields, x->arena, SLICE("l5d-orig-proto"),
 			answered_proto(p));

@@ -198,7 +198,8 @@ static enum flow choose_backend(struct px *p)
 /* ---- fields between proxies ---- */
 
 static const struct slice from_peers[] = {/* in responses */
-	{"l5d-proxy-error", 15}, {"l5d-proxy-connection", 20}, {"l5d-orig-proto", 14}};
+	{"l5d-proxy-error", 15}, {"l5d-proxy-connection", 20}, {"l5d-orig-proto", 14},
+	{PX_UNANSWERED, sizeof PX_UNANSWERED - 1}};
 
 static void strip(struct exch *x)
 {

@@ -26,9 +26,11 @@ struct px {
 	struct balancer *balancer; /* where it is to go; a reference while set */
 	struct endpoint *endpoint; /* where it went; counted there while set */
 	struct http_client *client;
-	bool queued;        /* `node` is in a balancer's queue */
-	bool request_ended; /* before there was a connection for it */
-	bool fresh;         /* a kept connection failed it: the next is to be new */
+	bool queued;                 /* `node` is in a balancer's queue */
+	bool request_ended;          /* before there was a connection for it */
+	bool fresh;                  /* a connection failed it: the next is to be new */
+	bool refused;                /* sent back unread, as the peer's proxy says */
+	const struct endpoint *left; /* one that failed it; may be no more */
 	struct fields *trailers;
 	struct err last; /* why the last try failed */
 	unsigned tries;
@@ -74,11 +76,20 @@ extern const struct filter rescue_filter;
 extern const struct filter meter_filter;
 /* Applies the matched rule's filters: header edits, redirects, injected failures. */
 extern const struct filter edit_filter;
-/* The lowest: what failed before anything of it left is begun again, elsewhere. */
+/* The lowest: what failed and may be begun again, is; see again.c. */
 extern const struct filter again_filter;
 
 /* The filters of the backend that was chosen, on the request. */
 enum flow px_edit_backend(struct px *p);
+
+/*
+ * Between our proxies, in an error that stands for an application which gave no answer:
+ * nobody listened, and the request is unread; or the connection ended before a byte of
+ * an answer to a request that may be repeated.
+ */
+#define PX_UNANSWERED "l5d-proxy-unanswered"
+#define PX_REFUSED    "refused"
+#define PX_LOST       "lost"
 
 /* Answers `status` (as gRPC: `grpc`) with `text` as l5d-proxy-error. */
 enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *text);

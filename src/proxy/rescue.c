@@ -118,16 +118,28 @@ enum flow px_answer(struct px *p, int status, int grpc, bool close, const char *
 	return FLOW_TURN;
 }
 
-/*
- * Nobody listens behind us and nothing was sent: the proxy that asks can take another
- * endpoint, when it is told so.  That is what REFUSED_STREAM means (RFC 9113 §8.7).
- */
-static bool is_refused_unread(const struct px *p)
+/* What the proxy that asks may begin again, at another endpoint; or NULL. */
+static const char *unanswered(const struct px *p)
 {
 	const struct exch *x = p->x;
+	bool refused = x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED;
 
-	return p->side == SIDE_IN && p->informs && p->version == HTTP_2 &&
-	       !x->touched && x->err.code == ERR_SYS && x->err.sys == ECONNREFUSED;
+	if (p->side != SIDE_IN || !p->informs)
+		return NULL;
+	if (refused && !x->touched)
+		return PX_REFUSED;
+	/* also when nobody took it then a second time */
+	return x->unheard && method_is_idempotent(x->req.method) ? PX_LOST : NULL;
+}
+
+/* Untouched, in HTTP/2: that is what REFUSED_STREAM means (RFC 9113 §8.7). */
+static enum flow refuse_stream(struct px *p, const struct err *e)
+{
+	px_count_error(p, rescues[e->code].label);
+	log_warn("proxy", "request refused", LS("direction", "inbound"),
+		LZ("authority", p->x->req.authority), LE(e));
+	p->x->reset_code = HTTP_REFUSED_STREAM;
+	return FLOW_NEXT;
 }
 
 enum flow px_fail(struct px *p, const struct err *e)
@@ -144,6 +156,7 @@ enum flow px_fail(struct px *p, const struct err *e)
 static enum flow rescue_error(struct exch *x, void *shared, void *state)
 {
 	struct px *p = x->user;
+	const char *what = unanswered(p);
 	struct err e = x->err;
 
 	(void)shared, (void)state;
@@ -152,13 +165,13 @@ static enum flow rescue_error(struct exch *x, void *shared, void *state)
 	p->error = px_error_name(x);
 	if (p->endpoint)
 		endpoint_name(p->endpoint, &e);
-	if (!is_refused_unread(p))
-		return px_fail(p, &e);
-	px_count_error(p, rescues[e.code].label);
-	log_warn("proxy", "request refused", LS("direction", "inbound"),
-		LZ("authority", x->req.authority), LE(&e));
-	x->reset_code = HTTP_REFUSED_STREAM;
-	return FLOW_NEXT;
+	if (what && !x->touched && p->version == HTTP_2)
+		return refuse_stream(p, &e);
+	(void)px_fail(p, &e);
+	if (what)
+		fields_add(
+			&x->rsp.fields, x->arena, SLICE(PX_UNANSWERED), slice_of(what));
+	return FLOW_TURN;
 }
 
 static const char *refusal_label(const struct rsp_head *rsp, const struct err *why)

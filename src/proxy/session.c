@@ -45,7 +45,13 @@ static struct session *any_with_room(struct endpoint *ep)
 	return NULL;
 }
 
-struct session *session_with_room(struct endpoint *ep, enum http_kind kind)
+/* The server has closed it; other events were before that one. */
+static bool is_closed(const struct session *s)
+{
+	return s->idle_since && conn_has_ended(http_client_conn(s->client));
+}
+
+struct session *session_with_room(struct endpoint *ep, enum http_kind kind, bool once)
 {
 	struct session *s;
 
@@ -54,7 +60,7 @@ struct session *session_with_room(struct endpoint *ep, enum http_kind kind)
 	while ((s = list_first(&ep->sessions[kind], struct session, node))) {
 		if (!has_room(s))
 			return NULL;
-		if (!is_stale(s, loop_now(ep->worker->loop)))
+		if (!is_stale(s, loop_now(ep->worker->loop)) && !(once && is_closed(s)))
 			return s;
 		session_drain(s);
 	}

@@ -26,7 +26,8 @@ struct session {
 
 /* Dials as many connections as those who wait need, and the server allows. */
 void session_dial(struct endpoint *ep, enum http_kind kind);
-struct session *session_with_room(struct endpoint *ep, enum http_kind kind);
+/* `once`: for a request that cannot be sent twice; a kept connection is looked at. */
+struct session *session_with_room(struct endpoint *ep, enum http_kind kind, bool once);
 /* False: whether it takes this request is not known yet, or it does not. */
 bool session_takes(const struct session *s, const struct px *p);
 /* Those who wait for a session that is full do so for a while. */

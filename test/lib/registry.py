@@ -29,11 +29,14 @@ def made(stamp, what, *commands):
     return None
 
 
-def go_peer():
+def go_program(name, source):
     if not shutil.which("go"):
         return "go is not installed"
-    source = MATRIX + "/peer.go"
-    return made("peer", open(source).read(), ["go", "build", "-o", BIN + "/peer", source])
+    return made(name, open(source).read(), ["go", "build", "-o", BIN + "/" + name, source])
+
+
+def go_peer():
+    return go_program("peer", MATRIX + "/peer.go")
 
 
 def python_peers():

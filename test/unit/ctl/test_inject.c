@@ -187,6 +187,7 @@ TEST(without_token_projection_the_account_token_must_be_there)
 	run_with(&yes, values, POD ENABLED SPEC END, NULL);
 	EQ_STR(env_of(&yes, "IDENTITY_TOKEN_FILE"),
 		"/var/run/secrets/kubernetes.io/serviceaccount/token");
+	EQ_STR(env_of(&yes, "IDENTITY_TRUST_ANCHORS_FILE"), "");
 	EQ_INT(json_count(json_path(yes.object, "spec.volumes")), 1);
 	run_fini(&r);
 	run_fini(&yes);
@@ -220,6 +221,7 @@ static const struct {
 	{"IDENTITY_LOCAL_NAME",
 		"$(_pod_sa).$(_pod_ns).serviceaccount.identity.mesh.cluster.local"},
 	{"IDENTITY_TRUST_ANCHORS", "anchors"},
+	{"IDENTITY_TRUST_ANCHORS_FILE", "/var/run/secrets/tokens/ca-bundle.crt"},
 	{"IDENTITY_DIR", "/var/run/linkerd/identity/end-entity"},
 	{"IDENTITY_TOKEN_FILE", "/var/run/secrets/tokens/mesh-identity-token"},
 	{"POLICY_WORKLOAD", "{\"ns\":\"$(_pod_ns)\", \"pod\":\"$(_pod_name)\"}"},
@@ -277,6 +279,19 @@ TEST(a_pod_gets_redirection_and_a_proxy_before_all_else_of_it)
 	EQ_INT(json_int_at(proxy_of(&r), "readinessProbe.httpGet.port", 0), 4191);
 	EQ_INT(json_int_at(proxy_of(&r), "startupProbe.failureThreshold", 0), 120);
 	OK(!json_get(proxy_of(&r), "resources"));
+	run_fini(&r);
+}
+
+TEST(a_pod_follows_the_trust_anchors_of_its_namespace_where_there_are_some)
+{
+	struct run r = {0};
+	const struct json *from;
+
+	run(&r, POD ENABLED SPEC END, NULL);
+	from = json_path(r.object, "spec.volumes.1.projected.sources.1.configMap");
+	EQ_STR(json_text_or(from, "name", ""), "mesh-identity-trust-roots");
+	EQ_STR(json_text_or(from, "items.0.path", ""), "ca-bundle.crt");
+	EQ_INT(json_bool_at(from, "optional", false), true);
 	run_fini(&r);
 }
 

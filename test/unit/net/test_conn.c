@@ -232,9 +232,69 @@ TEST(a_dial_that_nobody_answers_times_out)
 	end_loop();
 }
 
+static void is_open(struct conn *c, void *arg)
+{
+	*(bool *)arg = true;
+	conn_end(c);
+	loop_stop(loop);
+}
+
+static void not_open(struct conn *c, void *arg, const struct err *e)
+{
+	(void)c, (void)arg, (void)e;
+	loop_stop(loop);
+}
+
+static size_t no_bytes(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	(void)c, (void)arg, (void)p, (void)n;
+	return 0;
+}
+
+TEST(a_process_that_was_held_up_takes_the_answer_that_is_there)
+{
+	static const struct conn_user user = {
+		.on_open = is_open, .on_in = no_bytes, .on_gone = not_open};
+	struct tcp_opts o = {.connect_timeout = 20 * NS_PER_MS};
+	bool opened = false;
+	struct listener *ln;
+	struct err e;
+
+	loop = loop_new(NULL);
+	on_accepted = nothing;
+	ln = listen_any(&e);
+	conn_use(tcp_dial(loop, listener_addr(ln), &o, &e), &user, &opened);
+	usleep(60000);
+	loop_run(loop, NULL);
+	EQ_INT(opened, true);
+	listener_free(ln);
+	loop_free(loop);
+}
+
 static void abort_accepted(void)
 {
 	conn_abort(accepted);
+}
+
+TEST(an_end_is_seen_before_the_loop_tells_it)
+{
+	struct err e, why = {0};
+	struct conn *c;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	c = tcp_adopt(loop, fds[0], NULL, &e);
+	OK(c != NULL);
+	conn_use(c, &waiter, &why);
+	EQ_INT(conn_has_ended(c), false);
+	EQ_INT(write(fds[1], "x", 1), 1);
+	EQ_INT(conn_has_ended(c), false); /* that byte comes first */
+	EQ_INT(read(fds[0], (char[1]){0}, 1), 1);
+	close(fds[1]);
+	EQ_INT(conn_has_ended(c), true);
+	conn_end(c);
+	loop_free(loop);
 }
 
 TEST(a_reset_by_the_peer_is_said_to_be_one)
