@@ -25,18 +25,9 @@ static struct in_conn *in_of(struct duct *d)
 	return c;
 }
 
-static void shake_over(struct in_conn *c)
-{
-	if (c->at != IN_SHAKE)
-		return;
-	c->at = IN_BEGUN;
-	list_remove(&c->node);
-	c->duct.client.worker->nshaking--;
-}
-
 void in_conn_free(struct in_conn *c, const struct err *why)
 {
-	shake_over(c);
+	shake_over(&c->duct.client.worker->shakes, &c->shake);
 	duct_fini(&c->duct, why);
 	list_remove(&c->node);
 	in_grant_drop(&c->grant);
@@ -199,7 +190,8 @@ static void shaken(struct conn *tls, void *arg)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
-	shake_over(c);
+	shake_over(&c->duct.client.worker->shakes, &c->shake);
+	c->at = IN_BEGUN;
 	c->tls = true;
 	c->client_id = slice_dup(slice_of(tls_peer_id(conn_tls(tls))));
 	if (c->direct)
@@ -229,28 +221,20 @@ static void shake_gone(struct conn *tls, void *arg, const struct err *e)
 static const struct conn_user shake_user = {
 	.on_open = shaken, .on_in = shake_in, .on_gone = shake_gone};
 
-/*
- * A handshake holds some 35 KB until the client has answered.  When there are too many
- * the oldest goes: whoever means it answers long before that, however many others there
- * are that do not (they cost the processor more time than the answer takes).
- */
-#define HANDSHAKES_MAX 512
-
-static void shake_begins(struct in_conn *c)
+/* `c` may be the one that has to leave. */
+static void shake_begins(struct in_conn *c, const struct conn *below)
 {
-	struct pworker *w = c->duct.client.worker;
-	struct in_conn *oldest;
+	struct shakes *all = &c->duct.client.worker->shakes;
+	struct shake *surplus;
 	struct err e;
 
-	if (w->nshaking >= HANDSHAKES_MAX) {
-		oldest = list_first(&w->shaking, struct in_conn, node);
-		err_set(&e, ERR_BUSY, "%u TLS handshakes are open, the limit",
-			w->nshaking);
-		in_conn_refuse(oldest, "loadshed", &e);
-	}
 	c->at = IN_SHAKE;
-	list_push(&w->shaking, &c->node);
-	w->nshaking++;
+	shake_begin(all, &c->shake, below, &c->peer.ip);
+	surplus = shakes_surplus(all);
+	if (!surplus)
+		return;
+	err_set(&e, ERR_BUSY, "%d TLS handshakes are open, the limit", SHAKES_MAX);
+	in_conn_refuse(container_of(surplus, struct in_conn, shake), "loadshed", &e);
 }
 
 static const char *const direct_alpn[] = {TRANSPORT_ALPN, NULL};
@@ -263,7 +247,7 @@ static void begin_tls(struct in_conn *c)
 		.alpn = c->direct ? direct_alpn : NULL,
 		.ask_client_cert = true,
 		.need_client_cert = c->direct != NULL};
-	struct conn *tls = NULL;
+	struct conn *below = c->duct.conn, *tls = NULL;
 	struct err e;
 
 	duct_drop_server(&c->duct);
@@ -273,7 +257,7 @@ static void begin_tls(struct in_conn *c)
 		in_conn_refuse(c, "tls identity missing", &e);
 		return;
 	}
-	tls = tlsconn_server(c->duct.conn, &cfg, w->cfg->in.detect_timeout, &e);
+	tls = tlsconn_server(below, &cfg, w->cfg->in.detect_timeout, &e);
 	ref_put(creds);
 	if (!tls) {
 		refuse(c, &e);
@@ -281,7 +265,7 @@ static void begin_tls(struct in_conn *c)
 	}
 	c->duct.conn = tls;
 	conn_use(tls, &shake_user, c);
-	shake_begins(c);
+	shake_begins(c, below);
 }
 
 static void refuse_plain(struct in_conn *c)

@@ -111,6 +111,104 @@ TEST(what_is_put_off_runs_once_and_in_order)
 	loop_free(loop);
 }
 
+/* ---- spare time ---- */
+
+static void burn(uint64_t ns)
+{
+	uint64_t end = clock_mono() + ns;
+
+	while (clock_mono() < end)
+		;
+}
+
+static void on_spare(struct later *d)
+{
+	(void)d;
+	note('s');
+	burn(3 * NS_PER_MS);
+}
+
+static struct watch ready;
+static int ends[2];
+static void on_ready(struct watch *w, int what)
+{
+	char one;
+
+	(void)what;
+	if (read(w->fd, &one, 1) == 1)
+		note(one);
+	if (one == '.')
+		loop_stop(loop);
+}
+
+/* Something is ready before each turn, or right from the start. */
+static void spare_begin(void)
+{
+	loop = loop_new(NULL);
+	OK(pipe(ends) == 0);
+	watch_init(&ready, loop, ends[0], on_ready);
+	watch_set(&ready, WATCH_IN);
+	later_init(&d1, on_spare);
+	later_init(&d2, on_spare);
+	loop_spare(loop, &d1);
+	loop_spare(loop, &d2);
+}
+
+static void spare_end(void)
+{
+	watch_end(&ready);
+	close(ends[0]);
+	close(ends[1]);
+	loop_free(loop);
+}
+
+static void on_write(struct timer *t)
+{
+	(void)t;
+	OK(write(ends[1], "x.", 2) == 2);
+}
+
+TEST(what_is_long_waits_until_there_is_nothing_else_to_do)
+{
+	spare_begin();
+	OK(write(ends[1], "xx.", 3) == 3);
+	run();
+	EQ_STR(order, "xx.");
+	later_clear(&d1);
+	later_clear(&d2);
+	spare_end();
+}
+
+TEST(what_is_short_waits_for_one_that_is_long_and_no_more)
+{
+	spare_begin();
+	timer_init(&a, loop, on_write);
+	timer_set(&a, NS_PER_MS); /* while the first is at it */
+	run();
+	EQ_STR(order, "sx.");
+	later_clear(&d2);
+	spare_end();
+}
+
+static int turns;
+static void on_busy(struct watch *w, int what)
+{
+	(void)w, (void)what;
+	burn(NS_PER_MS / 2);
+	if (++turns == 40)
+		loop_stop(loop);
+}
+
+TEST(what_is_long_has_a_part_where_there_is_always_something_to_do)
+{
+	spare_begin();
+	OK(write(ends[1], "x", 1) == 1);
+	ready.fn = on_busy;
+	run();
+	EQ_STR(order, "ss");
+	spare_end();
+}
+
 #define POSTS 10000
 static int seen;
 static void on_post(void *arg)
