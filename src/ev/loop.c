@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "ev/eventmem.h"
 
 /* The poller's own clock has ticks of up to 4 ms; a timer due sooner than this gets the
  * kernel's, which is exact and costs a system call. */
@@ -412,9 +413,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static struct event_base *base_new(void)
 {
-	struct event_config *cfg = event_config_new();
+	struct event_config *cfg;
 	struct event_base *base = NULL;
 
+	eventmem_use();
+	cfg = event_config_new();
 	if (!cfg)
 		return NULL;
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);

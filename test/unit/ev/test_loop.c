@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ev/loop.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -207,6 +209,54 @@ TEST(what_is_long_has_a_part_where_there_is_always_something_to_do)
 	run();
 	EQ_STR(order, "ss");
 	spare_end();
+}
+
+/* ---- memory ---- */
+
+#define CROWD   2000
+#define BLOCK   ((size_t)2000)
+#define REMAINS ((size_t)1 << 20)
+
+static size_t resident(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	OK(f && fscanf(f, "%*u %lu", &pages) == 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void on_nothing(struct watch *w, int what)
+{
+	(void)w, (void)what;
+}
+
+/* As connections do: each has memory of its own, then is watched, then is gone. */
+TEST(a_crowd_of_descriptors_leaves_no_pages_behind)
+{
+	static struct watch crowd[CROWD];
+	static void *blocks[CROWD];
+	const struct rlimit files = {CROWD + 100, CROWD + 100};
+	size_t before;
+
+	OK(setrlimit(RLIMIT_NOFILE, &files) == 0);
+	loop = loop_new(NULL);
+	before = resident();
+	for (size_t i = 0; i < CROWD; i++) {
+		blocks[i] = calloc(1, BLOCK);
+		watch_init(&crowd[i], loop, dup(0), on_nothing);
+		EQ_INT(watch_set(&crowd[i], WATCH_IN), 0);
+	}
+	for (size_t i = 0; i < CROWD; i++) {
+		watch_end(&crowd[i]);
+		close(crowd[i].fd);
+		free(blocks[i]);
+	}
+	malloc_trim(0);
+	if (resident() > before + REMAINS)
+		T_FAIL("%zu bytes, were %zu", resident(), before);
+	loop_free(loop);
 }
 
 #define POSTS 10000
