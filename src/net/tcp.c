@@ -34,6 +34,7 @@ struct tcp {
 	bool show_kept; /* the user wants to see what is kept, or eof */
 	int deaf; /* errno of a write: the peer takes no more, but may have spoken */
 	uint64_t connect_timeout;
+	size_t dropped; /* while it lingers */
 	struct addr to;
 };
 
@@ -272,6 +273,13 @@ static void got_eof(struct tcp *t)
 	rewatch(t);
 }
 
+static void drop(struct tcp *t, size_t n)
+{
+	t->dropped += n;
+	if (t->dropped > CONN_DROPPED && t->fin_sent)
+		tcp_close(t);
+}
+
 /* One read; false when there is no more to read now. */
 static bool read_some(struct tcp *t, size_t *budget)
 {
@@ -299,8 +307,11 @@ static bool read_some(struct tcp *t, size_t *budget)
 	}
 	t->conn.bytes_in += (size_t)n;
 	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
-	if (t->at != TCP_LINGER &&
-		kept_in(&t->in, &t->conn, p, (size_t)n, CONN_HELD) < 0) {
+	if (t->at == TCP_LINGER) {
+		drop(t, (size_t)n);
+		return false; /* others are more important */
+	}
+	if (kept_in(&t->in, &t->conn, p, (size_t)n, CONN_HELD) < 0) {
 		errno = ENOMEM;
 		gone_errno(t, "read from");
 	}

@@ -244,8 +244,8 @@ static size_t open_records(struct tlsconn *t, uint8_t *p, size_t n)
 			piece.kind == TLS_PART)
 			break;
 		used += piece.used;
-		if (piece.must_send)
-			reply(t);
+		if (piece.must_send && conn_backlog(t->below) <= CONN_HIGH)
+			reply(t); /* else it goes along with what is sent next */
 		if (piece.kind == TLS_DATA && piece.n)
 			gather(&all, &piece);
 	}

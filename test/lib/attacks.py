@@ -2,13 +2,14 @@
 """Hostile peers: what each sends, and the process that plays them.
 
 An attack is a generator, one for each of its connections.  It yields bytes to send, seconds to wait, or ANSWER to go on
-when the other side has said something (which is the value of the yield); None is to wait for ever.  Where it returns, or
+when the other side has said something (which is the value of the yield), or DEAF to read nothing from there on; None is
+to wait for ever.  Where it returns, or
 where the other side ends the connection, another connection begins."""
 import ctypes, ctypes.util, heapq, os, resource, select, socket, struct, sys, time
 
 from scn.h2 import CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW, encode
 
-ANSWER = "answer"
+ANSWER, DEAF = "answer", "deaf"
 GET = [(":method", "GET"), (":scheme", "http"), (":authority", "web"), (":path", "/index.html")]
 POST = [(":method", "POST")] + GET[1:]
 HEAD = b"GET / HTTP/1.1\r\nhost: web\r\n"
@@ -181,13 +182,11 @@ class Tls:
 
 
     def updates(self):
-        """As many KeyUpdates that ask for another as fill a piece."""
-        out = b""
-        while len(out) < 4096:
+        """KeyUpdates that ask for another, and some byte between them."""
+        for _ in range(100):
             self.lib.SSL_key_update(self.ssl, 1)
-            self.lib.SSL_do_handshake(self.ssl)
-            out += self.out()
-        return out
+            self.lib.SSL_write(self.ssl, b"x", 1)
+        return self.out()
 
     def __del__(self):
         self.lib.SSL_free(self.ssl)
@@ -212,6 +211,7 @@ def key_updates():
     """Renegotiation of today; what is answered is not read."""
     tls = Tls()
     yield from tls.shake()
+    yield DEAF
     while True:
         yield tls.updates()
 
@@ -250,7 +250,7 @@ ATTACKS = {
     "slow hellos": (H2, 1000, slow_hello),
     "oversized certificates": (H2, 10, large_certificate),
     "renegotiation": (H2, 50, hello_again),
-    "key updates": (H2, 4, key_updates),
+    "key updates": (H1, 4, key_updates),
     "early data": (H2, 10, early_data),
     "silent connections": (H1, 4000, silent),
     "connections that come and go": (H1, 50, come_and_go),
@@ -272,11 +272,11 @@ class Crowd:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.connect_ex(self.to)
         self.made += 1
-        self.at[s.fileno()] = [s, self.play(), b"", False]  # what is unsent; whether it waits for an answer
+        self.at[s.fileno()] = [s, self.play(), b"", False, select.EPOLLIN]  # what is unsent; whether it waits for an answer
         self.poller.register(s, select.EPOLLOUT)
 
     def end(self, fd):
-        s, play, _, _ = self.at.pop(fd)
+        s, play, *_ = self.at.pop(fd)
         self.poller.unregister(fd)
         s.close()
         play.close()
@@ -291,14 +291,17 @@ class Crowd:
         c[3] = want is ANSWER
         if isinstance(want, bytes):
             c[2] = want
+        elif want is DEAF:
+            c[4] = 0
+            return self.step(fd)
         elif isinstance(want, (int, float)):
             heapq.heappush(self.due, (time.monotonic() + want, fd, self.made, c))
-        self.poller.modify(fd, select.EPOLLIN | (select.EPOLLOUT if c[2] else 0))
+        self.poller.modify(fd, c[4] | (select.EPOLLOUT if c[2] else 0))
 
     def ready(self, fd, what):
         c = self.at[fd]
         try:
-            if what & ~select.EPOLLOUT:
+            if what & ~select.EPOLLOUT and (c[4] or not what & select.EPOLLOUT):
                 said = c[0].recv(262144)
                 if not said:
                     return self.end(fd)

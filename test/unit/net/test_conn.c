@@ -546,6 +546,43 @@ TEST(a_listener_leaves_descriptors_to_others)
 	end_loop();
 }
 
+/* ---- one who goes on sending ---- */
+
+static int talker;
+static size_t talked;
+
+static void talk(struct timer *t)
+{
+	static char much[256 * 1024];
+	ssize_t n;
+
+	while ((n = send(talker, much, sizeof much, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+		talked += (size_t)n;
+	if (errno == EAGAIN)
+		timer_set(t, NS_PER_MS / 10);
+	else
+		loop_stop(loop);
+}
+
+TEST(who_goes_on_sending_when_all_is_said_is_cut_off)
+{
+	uint64_t begin = clock_mono();
+	struct timer t;
+	struct err e;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	talker = fds[1];
+	conn_finish(tcp_adopt(loop, fds[0], NULL, &e));
+	timer_init(&t, loop, talk);
+	timer_set(&t, 1);
+	loop_run(loop, &e);
+	OK(clock_mono() - begin < CONN_LINGER);
+	OK(talked >= CONN_DROPPED && talked < 2 * CONN_DROPPED);
+	end_loop();
+}
+
 /* ---- socket options ---- */
 
 static int option(int fd, int level, int name)
