@@ -34,11 +34,11 @@
 #include "base/err.h"
 #include "ev/loop.h"
 
-#define CONN_HELD   ((size_t)64 * 1024)
-#define CONN_HIGH   ((size_t)128 * 1024)
-#define CONN_LOW    ((size_t)32 * 1024)
-#define CONN_LINGER (5 * NS_PER_S)
-#define CONN_STALL  (30 * NS_PER_S)
+#define CONN_HELD    ((size_t)64 * 1024)
+#define CONN_HIGH    ((size_t)128 * 1024)
+#define CONN_LOW     ((size_t)32 * 1024)
+#define CONN_LINGER  (5 * NS_PER_S)
+#define CONN_STALL   (30 * NS_PER_S)
 /* Thrown away of who still sends: enough for it to see the answer and stop. */
 #define CONN_DROPPED ((size_t)16 * 1024 * 1024)
 

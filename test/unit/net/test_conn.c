@@ -546,7 +546,7 @@ TEST(a_listener_leaves_descriptors_to_others)
 	end_loop();
 }
 
-/* ---- one who goes on sending ---- */
+/* ---- one who sends without end ---- */
 
 static int talker;
 static size_t talked;
@@ -562,6 +562,45 @@ static void talk(struct timer *t)
 		timer_set(t, NS_PER_MS / 10);
 	else
 		loop_stop(loop);
+}
+
+static size_t bites, largest;
+
+/* A tenth of a microsecond for each. */
+static size_t chew(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	uint64_t end = clock_mono() + 100 * n;
+
+	(void)c, (void)arg, (void)p;
+	while (clock_mono() < end)
+		;
+	if (++bites > 20 && n > largest)
+		largest = n;
+	if (bites == 100)
+		loop_stop(loop);
+	return n;
+}
+
+TEST(bytes_that_take_long_are_taken_in_small_bites)
+{
+	static const struct conn_user user = {.on_in = chew, .on_gone = stop_gone};
+	struct conn *c;
+	struct timer t;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	talker = fds[1];
+	c = tcp_adopt(loop, fds[0], NULL, NULL);
+	conn_use(c, &user, NULL);
+	timer_init(&t, loop, talk);
+	timer_set(&t, 1);
+	loop_run(loop, NULL);
+	OK(bites >= 100);
+	OK(largest <= 8192); /* it would be 64 KB */
+	timer_clear(&t);
+	conn_end(c);
+	end_loop();
 }
 
 TEST(who_goes_on_sending_when_all_is_said_is_cut_off)
