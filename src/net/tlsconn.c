@@ -549,6 +549,7 @@ static struct conn *tlsconn_new(struct conn *below, struct tls *tls, bool client
 	t->tls = tls;
 	t->is_client = client;
 	t->timeout = timeout;
+	t->has_turn = true; /* who has many to begin begins one at a time */
 	later_init(&t->later, on_later);
 	later_init(&t->turn, on_turn);
 	timer_init(&t->timer, below->loop, on_timer);

@@ -28,6 +28,7 @@ static struct in_conn *in_of(struct duct *d)
 void in_conn_free(struct in_conn *c, const struct err *why)
 {
 	shake_over(&c->duct.client.worker->shakes, &c->shake);
+	later_clear(&c->turn);
 	duct_fini(&c->duct, why);
 	list_remove(&c->node);
 	in_grant_drop(&c->grant);
@@ -221,15 +222,13 @@ static void shake_gone(struct conn *tls, void *arg, const struct err *e)
 static const struct conn_user shake_user = {
 	.on_open = shaken, .on_in = shake_in, .on_gone = shake_gone};
 
-/* `c` may be the one that has to leave. */
-static void shake_begins(struct in_conn *c, const struct conn *below)
+static void shake_begins(struct in_conn *c)
 {
 	struct shakes *all = &c->duct.client.worker->shakes;
 	struct shake *surplus;
 	struct err e;
 
-	c->at = IN_SHAKE;
-	shake_begin(all, &c->shake, below, &c->peer.ip);
+	shake_begin(all, &c->shake, &c->peer.ip);
 	surplus = shakes_surplus(all);
 	if (!surplus)
 		return;
@@ -247,17 +246,16 @@ static void begin_tls(struct in_conn *c)
 		.alpn = c->direct ? direct_alpn : NULL,
 		.ask_client_cert = true,
 		.need_client_cert = c->direct != NULL};
-	struct conn *below = c->duct.conn, *tls = NULL;
+	struct conn *tls = NULL;
 	struct err e;
 
-	duct_drop_server(&c->duct);
 	if (creds_usable(cfg.creds, &e) < 0) {
 		err_wrap(&e, "a TLS client");
 		ref_put(creds);
 		in_conn_refuse(c, "tls identity missing", &e);
 		return;
 	}
-	tls = tlsconn_server(below, &cfg, w->cfg->in.detect_timeout, &e);
+	tls = tlsconn_server(c->duct.conn, &cfg, w->cfg->in.detect_timeout, &e);
 	ref_put(creds);
 	if (!tls) {
 		refuse(c, &e);
@@ -265,7 +263,22 @@ static void begin_tls(struct in_conn *c)
 	}
 	c->duct.conn = tls;
 	conn_use(tls, &shake_user, c);
-	shake_begins(c, below);
+	shake_begins(c);
+}
+
+static void on_turn(struct later *d)
+{
+	begin_tls(container_of(d, struct in_conn, turn));
+}
+
+/* Until then it holds no more than a connection that is silent. */
+static void wait_for_turn(struct in_conn *c)
+{
+	duct_drop_server(&c->duct);
+	c->at = IN_SHAKE;
+	conn_use(c->duct.conn, &shake_user, c);
+	conn_pause(c->duct.conn);
+	loop_spare(c->duct.client.worker->loop, &c->turn);
 }
 
 static void refuse_plain(struct in_conn *c)
@@ -291,7 +304,7 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 	}
 	if (seen == DETECT_TLS &&
 		strcmp(sni, d->client.worker->cfg->server_name) == 0) {
-		begin_tls(c);
+		wait_for_turn(c);
 		return;
 	}
 	c->tls_detected = seen == DETECT_TLS;
@@ -397,6 +410,7 @@ void inbound_accept(struct pworker *w, int fd)
 	c->magic = IN_CONN_MAGIC;
 	c->no_tls = "no_tls_from_remote";
 	list_init(&c->node);
+	later_init(&c->turn, on_turn);
 	if (duct_init(&c->duct, w, SIDE_IN, fd, &in_duct, &e) < 0) {
 		log_warn("proxy", "inbound connection dropped", LE(&e));
 		free(c);

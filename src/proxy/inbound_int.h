@@ -52,6 +52,7 @@ struct in_conn {
 	enum in_at at;
 	struct duct duct;
 	struct list node; /* in the port: waiting or streams */
+	struct later turn; /* for the handshake to begin */
 	struct shake shake;
 	struct in_port *port;
 	struct addr dst, peer;

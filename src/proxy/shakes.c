@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/shakes.h"
 
-#include "net/conn.h"
-
 void shakes_init(struct shakes *s)
 {
 	*s = (struct shakes){.n = 0};
@@ -20,11 +18,9 @@ static unsigned source_of(const struct ip *from)
 	return (h ^ h >> 16) % SHAKES_SOURCES;
 }
 
-void shake_begin(struct shakes *s, struct shake *k, const struct conn *below,
-	const struct ip *from)
+void shake_begin(struct shakes *s, struct shake *k, const struct ip *from)
 {
 	k->source = &s->sources[source_of(from)];
-	k->below = below;
 	list_push(&k->source->open, &k->node);
 	k->source->n++;
 	s->n++;
@@ -43,15 +39,11 @@ void shake_over(struct shakes *s, struct shake *k)
 struct shake *shakes_surplus(const struct shakes *s)
 {
 	const struct shakes_source *most = s->sources;
-	struct shake *oldest;
 
 	if (s->n <= SHAKES_MAX)
 		return NULL;
 	for (size_t i = 1; i < SHAKES_SOURCES; i++)
 		if (s->sources[i].n > most->n)
 			most = &s->sources[i];
-	oldest = container_of(most->open.next, struct shake, node);
-	if (oldest->below->bytes_out > 0)
-		return oldest;
-	return container_of(most->open.prev, struct shake, node);
+	return list_first(&most->open, struct shake, node);
 }
