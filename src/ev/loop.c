@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "ev/eventmem.h"
 
 /* The poller's own clock has ticks of up to 4 ms; a timer due sooner than this gets the
  * kernel's, which is exact and costs a system call. */
@@ -38,7 +39,9 @@ struct loop {
 	uint64_t now;
 	bool stale; /* a wait lies between `now` and now */
 	bool stopping;
-	struct list later;
+	struct list later, spare;
+	uint64_t
+		spare_due; /* when the first of `spare` is run whatever else there is */
 
 	struct timer **heap; /* heap[1] is due first; [0] is unused */
 	size_t ntimers;
@@ -201,6 +204,27 @@ static void run_later(struct loop *l)
 		list_remove(&d->node);
 		d->fn(d);
 	}
+}
+
+void loop_spare(struct loop *l, struct later *d)
+{
+	if (!list_is_empty(&d->node))
+		return;
+	if (list_is_empty(&l->spare))
+		l->spare_due = l->now + LOOP_SPARE_EVERY;
+	list_push(&l->spare, &d->node);
+}
+
+static void run_spare(struct loop *l, bool is_idle)
+{
+	struct later *d = list_first(&l->spare, struct later, node);
+
+	if (!d || (!is_idle && l->now < l->spare_due))
+		return;
+	list_remove(&d->node);
+	d->fn(d);
+	l->now = clock_mono(); /* much later */
+	l->spare_due = l->now + LOOP_SPARE_EVERY;
 }
 
 /* ---- other threads ---- */
@@ -389,9 +413,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static struct event_base *base_new(void)
 {
-	struct event_config *cfg = event_config_new();
+	struct event_config *cfg;
 	struct event_base *base = NULL;
 
+	eventmem_use();
+	cfg = event_config_new();
 	if (!cfg)
 		return NULL;
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
@@ -442,6 +468,7 @@ struct loop *loop_new(struct err *e)
 		return NULL;
 	}
 	list_init(&l->later);
+	list_init(&l->spare);
 	pthread_mutex_init(&l->lock, NULL);
 	l->posts_end = &l->posts;
 	l->now = clock_mono();
@@ -519,18 +546,21 @@ int loop_run(struct loop *l, struct err *e)
 	l->now = clock_mono();
 	while (!l->stopping) {
 		int how = EVLOOP_ONCE;
+		bool is_idle;
 
 		run_timers(l);
 		run_later(l);
 		if (l->stopping)
 			break;
 		set_timer(l);
-		if (!list_is_empty(&l->later))
+		if (!list_is_empty(&l->later) || !list_is_empty(&l->spare))
 			how |= EVLOOP_NONBLOCK;
 		l->stale = true;
 		if (event_base_loop(l->base, how) < 0)
 			return err_sys(e, "wait for events");
+		is_idle = l->stale; /* no event has asked for the time */
 		wake_up(l);
+		run_spare(l, is_idle);
 	}
 	return 0;
 }

@@ -76,6 +76,14 @@ void later_init(struct later *d, void (*fn)(struct later *d));
 void loop_later(struct loop *l, struct later *d);
 void later_clear(struct later *d);
 
+/*
+ * For work that takes long, as a TLS handshake's: one a turn, in order of asking, when
+ * a wait has found nothing else to do; one each LOOP_SPARE_EVERY where there is always
+ * something.  What is short never waits for more than one of them.
+ */
+#define LOOP_SPARE_EVERY (2 * NS_PER_MS)
+void loop_spare(struct loop *l, struct later *d); /* later_clear() takes it back */
+
 /* ---- signals, delivered in the loop (one loop per process takes them) ---- */
 int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
 	void *arg, struct err *e);

@@ -21,7 +21,8 @@
  *   conn_end()    the user drops it: no callback follows, unsent bytes are lost.
  *   conn_finish() the user is done: no callback follows; what was written still leaves
  *                 (as long as the peer takes some of it every CONN_STALL), then FIN,
- *                 then a short wait for the peer (at most CONN_LINGER) and it is freed.
+ *                 then a short wait for the peer (at most CONN_LINGER, and for not
+ *                 more bytes than CONN_DROPPED) and it is freed.
  *   conn_abort()  as conn_end(), and the peer sees a reset.
  * All may be called in any callback of the conn, also from within on_in(): the user
  * must then return at once (and its return value is ignored).  The memory is freed at
@@ -33,11 +34,13 @@
 #include "base/err.h"
 #include "ev/loop.h"
 
-#define CONN_HELD   ((size_t)64 * 1024)
-#define CONN_HIGH   ((size_t)128 * 1024)
-#define CONN_LOW    ((size_t)32 * 1024)
-#define CONN_LINGER (5 * NS_PER_S)
-#define CONN_STALL  (30 * NS_PER_S)
+#define CONN_HELD    ((size_t)64 * 1024)
+#define CONN_HIGH    ((size_t)128 * 1024)
+#define CONN_LOW     ((size_t)32 * 1024)
+#define CONN_LINGER  (5 * NS_PER_S)
+#define CONN_STALL   (30 * NS_PER_S)
+/* Thrown away of who still sends: enough for it to see the answer and stop. */
+#define CONN_DROPPED ((size_t)16 * 1024 * 1024)
 
 struct conn;
 

@@ -35,13 +35,28 @@ struct tcp {
 	bool show_kept; /* the user wants to see what is kept, or eof */
 	int deaf; /* errno of a write: the peer takes no more, but may have spoken */
 	uint64_t connect_timeout;
+	size_t dropped; /* while it lingers */
+	size_t bite;    /* how much is read at once */
 	struct addr to;
 };
 
-/* What one wake-up may read before others have their turn. */
+/* What one wake-up may read, and how long it may take, before others have their turn.
+ */
 #define READ_BUDGET ((size_t)512 * 1024)
+#define READ_TIME   (NS_PER_MS / 4)
+
+/*
+ * Bytes of a peer that means well cost little: 64 KB of them some 0.1 ms.  Others are
+ * all frames, chunks or fields of a byte, and 64 KB would take many times that, while
+ * the rest of the worker's connections wait.  So what is read at once follows from what
+ * it cost last: half as much when that took long, twice as much when it did not.
+ */
+#define BITE_MIN   ((size_t)1024)
+#define BITE_MAX   (LOOP_SCRATCH - CONN_HELD)
+#define BITE_LONG  (150 * NS_PER_US)
+#define BITE_SHORT (50 * NS_PER_US)
 /* Writes of this size leave at once, from the caller's memory. */
-#define WRITE_NOW   ((size_t)16 * 1024)
+#define WRITE_NOW  ((size_t)16 * 1024)
 
 static struct tcp *tcp_of(struct conn *c)
 {
@@ -273,11 +288,18 @@ static void got_eof(struct tcp *t)
 	rewatch(t);
 }
 
+static void drop(struct tcp *t, size_t n)
+{
+	t->dropped += n;
+	if (t->dropped > CONN_DROPPED && t->fin_sent)
+		tcp_close(t);
+}
+
 /* One read; false when there is no more to read now. */
 static bool read_some(struct tcp *t, size_t *budget)
 {
 	uint8_t *p = loop_scratch(t->conn.loop, 0) + CONN_HELD;
-	size_t max = LOOP_SCRATCH - CONN_HELD;
+	size_t max = t->bite;
 	ssize_t n;
 
 	do
@@ -300,20 +322,38 @@ static bool read_some(struct tcp *t, size_t *budget)
 	}
 	t->conn.bytes_in += (size_t)n;
 	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
-	if (t->at != TCP_LINGER &&
-		kept_in(&t->in, &t->conn, p, (size_t)n, CONN_HELD) < 0) {
+	if (t->at == TCP_LINGER) {
+		drop(t, (size_t)n);
+		return false; /* others are more important */
+	}
+	if (kept_in(&t->in, &t->conn, p, (size_t)n, CONN_HELD) < 0) {
 		errno = ENOMEM;
 		gone_errno(t, "read from");
 	}
 	return (size_t)n == max && *budget > 0;
 }
 
+static void fit_bite(struct tcp *t, uint64_t took)
+{
+	if (took > BITE_LONG && t->bite > BITE_MIN)
+		t->bite /= 2;
+	else if (took < BITE_SHORT && t->bite < BITE_MAX)
+		t->bite *= 2;
+}
+
 static void tcp_readable(struct tcp *t)
 {
+	uint64_t begin = clock_mono(), last = begin, now;
 	size_t budget = READ_BUDGET;
+	bool more = wants_in(t);
 
-	while (wants_in(t) && read_some(t, &budget))
-		;
+	while (more) {
+		more = read_some(t, &budget);
+		now = clock_mono();
+		fit_bite(t, now - last);
+		last = now;
+		more = more && wants_in(t) && now - begin < READ_TIME;
+	}
 	rewatch(t);
 }
 
@@ -570,6 +610,7 @@ static struct tcp *tcp_new(struct loop *l, int fd, struct err *e)
 	}
 	conn_init(&t->conn, l, &tcp_ops);
 	t->fd = fd;
+	t->bite = BITE_MAX;
 	watch_init(&t->watch, l, fd, on_watch);
 	later_init(&t->later, on_later);
 	timer_init(&t->timer, l, on_timer);

@@ -14,12 +14,13 @@ struct tlsconn {
 	struct conn *below; /* NULL once it is gone or ended */
 	struct tls *tls;
 	struct later later; /* seal what was written; show what is kept; free */
+	struct later turn;  /* a server's handshake: what it costs waits for it */
 	struct timer timer; /* the handshake's */
 	uint64_t timeout;
 	struct kept in;
 	struct buf out; /* plaintext, to be sealed at the end of the turn */
 	bool close_sent, show_kept;
-	bool is_client, begun;
+	bool is_client, begun, has_turn;
 	bool no_memory; /* for what was written: it fails at the end of the turn */
 };
 
@@ -38,6 +39,7 @@ static void tls_dead(struct tlsconn *t)
 	tls_free(t->tls);
 	t->tls = NULL;
 	timer_clear(&t->timer);
+	later_clear(&t->turn);
 	loop_later(t->conn.loop, &t->later);
 }
 
@@ -242,8 +244,8 @@ static size_t open_records(struct tlsconn *t, uint8_t *p, size_t n)
 			piece.kind == TLS_PART)
 			break;
 		used += piece.used;
-		if (piece.must_send)
-			reply(t);
+		if (piece.must_send && conn_backlog(t->below) <= CONN_HIGH)
+			reply(t); /* else it goes along with what is sent next */
 		if (piece.kind == TLS_DATA && piece.n)
 			gather(&all, &piece);
 	}
@@ -303,12 +305,35 @@ static size_t shake(struct tlsconn *t, const uint8_t *p, size_t n)
 	return used;
 }
 
+/* What others ask for is done when there is nothing else to do, one by one. */
+static bool waits_for_turn(struct tlsconn *t)
+{
+	if (t->is_client || t->has_turn) {
+		t->has_turn = false;
+		return false;
+	}
+	conn_pause(t->below);
+	loop_spare(t->conn.loop, &t->turn);
+	return true;
+}
+
+static void on_turn(struct later *d)
+{
+	struct tlsconn *t = container_of(d, struct tlsconn, turn);
+
+	t->has_turn = true;
+	if (t->below)
+		conn_resume(t->below);
+}
+
 static size_t below_in(struct conn *below, void *arg, const uint8_t *p, size_t n)
 {
 	struct tlsconn *t = arg;
 	size_t used = 0;
 
 	(void)below;
+	if (t->at == TLS_SHAKING && waits_for_turn(t))
+		return 0;
 	if (t->at == TLS_SHAKING)
 		used = shake(t, p, n);
 	if (t->at == TLS_OPEN)
@@ -524,7 +549,9 @@ static struct conn *tlsconn_new(struct conn *below, struct tls *tls, bool client
 	t->tls = tls;
 	t->is_client = client;
 	t->timeout = timeout;
+	t->has_turn = true; /* who has many to begin begins one at a time */
 	later_init(&t->later, on_later);
+	later_init(&t->turn, on_turn);
 	timer_init(&t->timer, below->loop, on_timer);
 	conn_use(below, &below_user, t);
 	if (below->is_open)

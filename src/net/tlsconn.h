@@ -13,6 +13,7 @@
 
 struct conn *tlsconn_client(struct conn *below, const struct tls_config *cfg,
 	uint64_t timeout, struct err *e);
+/* Its first step is done at once, the others when the loop has time (loop_spare()). */
 struct conn *tlsconn_server(struct conn *below, const struct tls_config *cfg,
 	uint64_t timeout, struct err *e);
 

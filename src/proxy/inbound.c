@@ -25,18 +25,10 @@ static struct in_conn *in_of(struct duct *d)
 	return c;
 }
 
-static void shake_over(struct in_conn *c)
-{
-	if (c->at != IN_SHAKE)
-		return;
-	c->at = IN_BEGUN;
-	list_remove(&c->node);
-	c->duct.client.worker->nshaking--;
-}
-
 void in_conn_free(struct in_conn *c, const struct err *why)
 {
-	shake_over(c);
+	shake_over(&c->duct.client.worker->shakes, &c->shake);
+	later_clear(&c->turn);
 	duct_fini(&c->duct, why);
 	list_remove(&c->node);
 	in_grant_drop(&c->grant);
@@ -199,7 +191,8 @@ static void shaken(struct conn *tls, void *arg)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
-	shake_over(c);
+	shake_over(&c->duct.client.worker->shakes, &c->shake);
+	c->at = IN_BEGUN;
 	c->tls = true;
 	c->client_id = slice_dup(slice_of(tls_peer_id(conn_tls(tls))));
 	if (c->direct)
@@ -229,28 +222,18 @@ static void shake_gone(struct conn *tls, void *arg, const struct err *e)
 static const struct conn_user shake_user = {
 	.on_open = shaken, .on_in = shake_in, .on_gone = shake_gone};
 
-/*
- * A handshake holds some 35 KB until the client has answered.  When there are too many
- * the oldest goes: whoever means it answers long before that, however many others there
- * are that do not (they cost the processor more time than the answer takes).
- */
-#define HANDSHAKES_MAX 512
-
 static void shake_begins(struct in_conn *c)
 {
-	struct pworker *w = c->duct.client.worker;
-	struct in_conn *oldest;
+	struct shakes *all = &c->duct.client.worker->shakes;
+	struct shake *surplus;
 	struct err e;
 
-	if (w->nshaking >= HANDSHAKES_MAX) {
-		oldest = list_first(&w->shaking, struct in_conn, node);
-		err_set(&e, ERR_BUSY, "%u TLS handshakes are open, the limit",
-			w->nshaking);
-		in_conn_refuse(oldest, "loadshed", &e);
-	}
-	c->at = IN_SHAKE;
-	list_push(&w->shaking, &c->node);
-	w->nshaking++;
+	shake_begin(all, &c->shake, &c->peer.ip);
+	surplus = shakes_surplus(all);
+	if (!surplus)
+		return;
+	err_set(&e, ERR_BUSY, "%d TLS handshakes are open, the limit", SHAKES_MAX);
+	in_conn_refuse(container_of(surplus, struct in_conn, shake), "loadshed", &e);
 }
 
 static const char *const direct_alpn[] = {TRANSPORT_ALPN, NULL};
@@ -266,7 +249,6 @@ static void begin_tls(struct in_conn *c)
 	struct conn *tls = NULL;
 	struct err e;
 
-	duct_drop_server(&c->duct);
 	if (creds_usable(cfg.creds, &e) < 0) {
 		err_wrap(&e, "a TLS client");
 		ref_put(creds);
@@ -282,6 +264,21 @@ static void begin_tls(struct in_conn *c)
 	c->duct.conn = tls;
 	conn_use(tls, &shake_user, c);
 	shake_begins(c);
+}
+
+static void on_turn(struct later *d)
+{
+	begin_tls(container_of(d, struct in_conn, turn));
+}
+
+/* Until then it holds no more than a connection that is silent. */
+static void wait_for_turn(struct in_conn *c)
+{
+	duct_drop_server(&c->duct);
+	c->at = IN_SHAKE;
+	conn_use(c->duct.conn, &shake_user, c);
+	conn_pause(c->duct.conn);
+	loop_spare(c->duct.client.worker->loop, &c->turn);
 }
 
 static void refuse_plain(struct in_conn *c)
@@ -307,7 +304,7 @@ static void verdict(struct duct *d, enum detect seen, const char *sni, bool late
 	}
 	if (seen == DETECT_TLS &&
 		strcmp(sni, d->client.worker->cfg->server_name) == 0) {
-		begin_tls(c);
+		wait_for_turn(c);
 		return;
 	}
 	c->tls_detected = seen == DETECT_TLS;
@@ -413,6 +410,7 @@ void inbound_accept(struct pworker *w, int fd)
 	c->magic = IN_CONN_MAGIC;
 	c->no_tls = "no_tls_from_remote";
 	list_init(&c->node);
+	later_init(&c->turn, on_turn);
 	if (duct_init(&c->duct, w, SIDE_IN, fd, &in_duct, &e) < 0) {
 		log_warn("proxy", "inbound connection dropped", LE(&e));
 		free(c);

@@ -51,7 +51,9 @@ struct in_conn {
 	unsigned magic;
 	enum in_at at;
 	struct duct duct;
-	struct list node; /* in the port: waiting or streams */
+	struct list node;  /* in the port: waiting or streams */
+	struct later turn; /* for the handshake to begin */
+	struct shake shake;
 	struct in_port *port;
 	struct addr dst, peer;
 	uint64_t since;    /* loop time when its bytes were first looked at */

@@ -93,7 +93,7 @@ void worker_init(struct pworker *w, struct loop *l)
 		w->access = access_log_new(w, strcmp(w->cfg->access_log, "json") == 0);
 	list_init(&w->flows);
 	list_init(&w->conns);
-	list_init(&w->shaking);
+	shakes_init(&w->shakes);
 	timer_init(&w->tick, l, tick);
 	timer_init(&w->left, l, on_left);
 }

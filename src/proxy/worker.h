@@ -15,6 +15,7 @@
 #include "proxy/disco.h"
 #include "proxy/heap.h"
 #include "proxy/metrics.h"
+#include "proxy/shakes.h"
 
 struct pworker {
 	struct loop *loop;
@@ -36,9 +37,8 @@ struct pworker {
 	struct map route_meters; /* struct route_meter by labels */
 	struct list flows;       /* every transport, to be counted every second */
 	struct list conns;       /* struct client: every accepted connection */
-	struct list shaking;     /* struct in_conn: TLS handshakes, the oldest first */
-	unsigned nshaking;
-	int fd_max;        /* from here on descriptors are not for dialling */
+	struct shakes shakes;    /* TLS handshakes of inbound clients */
+	int fd_max;              /* from here on descriptors are not for dialling */
 	struct timer tick; /* a second, while there is something to count or to evict */
 	struct heap_watch heap;
 	uint32_t

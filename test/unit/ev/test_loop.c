@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ev/loop.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -108,6 +110,152 @@ TEST(what_is_put_off_runs_once_and_in_order)
 	loop_later(loop, &d1);
 	run();
 	EQ_STR(order, "12");
+	loop_free(loop);
+}
+
+/* ---- spare time ---- */
+
+static void burn(uint64_t ns)
+{
+	uint64_t end = clock_mono() + ns;
+
+	while (clock_mono() < end)
+		;
+}
+
+static void on_spare(struct later *d)
+{
+	(void)d;
+	note('s');
+	burn(3 * NS_PER_MS);
+}
+
+static struct watch ready;
+static int ends[2];
+static void on_ready(struct watch *w, int what)
+{
+	char one;
+
+	(void)what;
+	if (read(w->fd, &one, 1) == 1)
+		note(one);
+	if (one == '.')
+		loop_stop(loop);
+}
+
+/* Something is ready before each turn, or right from the start. */
+static void spare_begin(void)
+{
+	loop = loop_new(NULL);
+	OK(pipe(ends) == 0);
+	watch_init(&ready, loop, ends[0], on_ready);
+	watch_set(&ready, WATCH_IN);
+	later_init(&d1, on_spare);
+	later_init(&d2, on_spare);
+	loop_spare(loop, &d1);
+	loop_spare(loop, &d2);
+}
+
+static void spare_end(void)
+{
+	watch_end(&ready);
+	close(ends[0]);
+	close(ends[1]);
+	loop_free(loop);
+}
+
+static void on_write(struct timer *t)
+{
+	(void)t;
+	OK(write(ends[1], "x.", 2) == 2);
+}
+
+TEST(what_is_long_waits_until_there_is_nothing_else_to_do)
+{
+	spare_begin();
+	OK(write(ends[1], "xx.", 3) == 3);
+	run();
+	EQ_STR(order, "xx.");
+	later_clear(&d1);
+	later_clear(&d2);
+	spare_end();
+}
+
+TEST(what_is_short_waits_for_one_that_is_long_and_no_more)
+{
+	spare_begin();
+	timer_init(&a, loop, on_write);
+	timer_set(&a, NS_PER_MS); /* while the first is at it */
+	run();
+	EQ_STR(order, "sx.");
+	later_clear(&d2);
+	spare_end();
+}
+
+static int turns;
+static void on_busy(struct watch *w, int what)
+{
+	(void)w, (void)what;
+	burn(NS_PER_MS / 2);
+	if (++turns == 40)
+		loop_stop(loop);
+}
+
+TEST(what_is_long_has_a_part_where_there_is_always_something_to_do)
+{
+	spare_begin();
+	OK(write(ends[1], "x", 1) == 1);
+	ready.fn = on_busy;
+	run();
+	EQ_STR(order, "ss");
+	spare_end();
+}
+
+/* ---- memory ---- */
+
+#define CROWD   2000
+#define BLOCK   ((size_t)2000)
+#define REMAINS ((size_t)1 << 20)
+
+static size_t resident(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	OK(f && fscanf(f, "%*u %lu", &pages) == 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void on_nothing(struct watch *w, int what)
+{
+	(void)w, (void)what;
+}
+
+/* As connections do: each has memory of its own, then is watched, then is gone. */
+TEST(a_crowd_of_descriptors_leaves_no_pages_behind)
+{
+	static struct watch crowd[CROWD];
+	static void *blocks[CROWD];
+	const struct rlimit files = {CROWD + 100, CROWD + 100};
+	size_t before;
+
+	OK(setrlimit(RLIMIT_NOFILE, &files) == 0);
+	loop = loop_new(NULL);
+	before = resident();
+	for (size_t i = 0; i < CROWD; i++) {
+		blocks[i] = calloc(1, BLOCK);
+		watch_init(&crowd[i], loop, dup(0), on_nothing);
+		EQ_INT(watch_set(&crowd[i], WATCH_IN), 0);
+	}
+	for (size_t i = 0; i < CROWD; i++) {
+		watch_end(&crowd[i]);
+		close(crowd[i].fd);
+		free(blocks[i]);
+	}
+	malloc_trim(0);
+	if (resident() > before + REMAINS)
+		T_FAIL("%zu bytes, were %zu", resident(), before);
 	loop_free(loop);
 }
 

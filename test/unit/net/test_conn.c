@@ -606,6 +606,82 @@ TEST(a_listener_leaves_descriptors_to_others)
 	end_loop();
 }
 
+/* ---- one who sends without end ---- */
+
+static int talker;
+static size_t talked;
+
+static void talk(struct timer *t)
+{
+	static char much[256 * 1024];
+	ssize_t n;
+
+	while ((n = send(talker, much, sizeof much, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+		talked += (size_t)n;
+	if (errno == EAGAIN)
+		timer_set(t, NS_PER_MS / 10);
+	else
+		loop_stop(loop);
+}
+
+static size_t bites, largest;
+
+/* A tenth of a microsecond for each. */
+static size_t chew(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	uint64_t end = clock_mono() + 100 * n;
+
+	(void)c, (void)arg, (void)p;
+	while (clock_mono() < end)
+		;
+	if (++bites > 20 && n > largest)
+		largest = n;
+	if (bites == 100)
+		loop_stop(loop);
+	return n;
+}
+
+TEST(bytes_that_take_long_are_taken_in_small_bites)
+{
+	static const struct conn_user user = {.on_in = chew, .on_gone = stop_gone};
+	struct conn *c;
+	struct timer t;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	talker = fds[1];
+	c = tcp_adopt(loop, fds[0], NULL, NULL);
+	conn_use(c, &user, NULL);
+	timer_init(&t, loop, talk);
+	timer_set(&t, 1);
+	loop_run(loop, NULL);
+	OK(bites >= 100);
+	OK(largest <= 8192); /* it would be 64 KB */
+	timer_clear(&t);
+	conn_end(c);
+	end_loop();
+}
+
+TEST(who_goes_on_sending_when_all_is_said_is_cut_off)
+{
+	uint64_t begin = clock_mono();
+	struct timer t;
+	struct err e;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	talker = fds[1];
+	conn_finish(tcp_adopt(loop, fds[0], NULL, &e));
+	timer_init(&t, loop, talk);
+	timer_set(&t, 1);
+	loop_run(loop, &e);
+	OK(clock_mono() - begin < CONN_LINGER);
+	OK(talked >= CONN_DROPPED && talked < 2 * CONN_DROPPED);
+	end_loop();
+}
+
 /* ---- socket options ---- */
 
 static int option(int fd, int level, int name)
