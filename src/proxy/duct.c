@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/duct.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tcp.h"
+
+/* ---- the server's side, counted ---- */
+
+/* Without memory it is not. */
+static void begin_server_flow(struct duct *d, struct transport_meter *meter)
+{
+	d->server_flow = calloc(1, sizeof *d->server_flow);
+	if (d->server_flow)
+		flow_begin(d->server_flow, d->client.worker, d->server,
+			transport_meter_ref(meter));
+}
+
+static void end_server_flow(struct duct *d, const struct err *why)
+{
+	if (d->server_flow)
+		flow_end(d->server_flow, why);
+	free(d->server_flow);
+	d->server_flow = NULL;
+}
 
 /* ---- end ---- */
 
 void duct_fini(struct duct *d, const struct err *why)
 {
 	flow_end(&d->flow, why);
-	flow_end(&d->server_flow, why);
+	end_server_flow(d, why);
 	if (d->sniff)
 		sniff_end(d->sniff);
 	d->sniff = NULL;
@@ -22,7 +43,7 @@ void duct_fini(struct duct *d, const struct err *why)
 
 void duct_refuse(struct duct *d, const struct err *why)
 {
-	flow_end(&d->server_flow, why);
+	end_server_flow(d, why);
 	if (d->server)
 		conn_abort(d->server);
 	d->server = NULL;
@@ -149,7 +170,7 @@ static void server_gone(struct conn *server, void *arg, const struct err *e)
 	struct duct *d = arg;
 
 	(void)server;
-	flow_end(&d->server_flow, e);
+	end_server_flow(d, e);
 	d->server = NULL;
 	stream_over(d->stream);
 	d->stream = NULL;
@@ -175,8 +196,7 @@ static void dialled(void *arg, struct conn *server, const struct endpoint_info *
 	d->server = server;
 	if (d->user->on_dialled)
 		d->user->on_dialled(d, to);
-	flow_begin(
-		&d->server_flow, d->client.worker, server, transport_meter_ref(meter));
+	begin_server_flow(d, meter);
 	if (d->at == DUCT_DIAL)
 		join(d);
 	else
@@ -214,7 +234,7 @@ void duct_stream(struct duct *d)
 void duct_drop_server(struct duct *d)
 {
 	if (d->server) {
-		flow_end(&d->server_flow, NULL);
+		end_server_flow(d, NULL);
 		conn_finish(d->server);
 		d->server = NULL;
 		stream_over(d->stream);
@@ -327,7 +347,6 @@ int duct_init(struct duct *d, struct pworker *w, enum side side, int fd,
 	d->side = side;
 	d->user = user;
 	list_init(&d->flow.node);
-	list_init(&d->server_flow.node);
 	d->client.drain = on_drain;
 	d->client.stop = on_stop;
 	client_add(w, &d->client);

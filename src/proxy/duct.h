@@ -52,8 +52,8 @@ struct duct {
 	struct flow_count flow;
 	struct sniff *sniff;
 	struct stream *stream;
-	struct conn *server; /* dialled because the client was silent */
-	struct flow_count server_flow;
+	struct conn *server;            /* dialled because the client was silent */
+	struct flow_count *server_flow; /* NULL: never dialled, as for HTTP */
 	struct relay *relay;
 	struct http_server *http;
 	const void *told_peer; /* the target of whose endpoint the report knows */

@@ -25,10 +25,25 @@ static struct in_conn *in_of(struct duct *d)
 	return c;
 }
 
+struct in_shake {
+	struct in_conn *conn;
+	struct later turn; /* for it to begin */
+	struct shake shake;
+};
+
+static void end_shake(struct in_conn *c)
+{
+	if (!c->shake)
+		return;
+	shake_over(&c->duct.client.worker->shakes, &c->shake->shake);
+	later_clear(&c->shake->turn);
+	free(c->shake);
+	c->shake = NULL;
+}
+
 void in_conn_free(struct in_conn *c, const struct err *why)
 {
-	shake_over(&c->duct.client.worker->shakes, &c->shake);
-	later_clear(&c->turn);
+	end_shake(c);
 	duct_fini(&c->duct, why);
 	list_remove(&c->node);
 	in_grant_drop(&c->grant);
@@ -191,7 +206,7 @@ static void shaken(struct conn *tls, void *arg)
 {
 	struct in_conn *c = obj_cast(struct in_conn, arg, IN_CONN_MAGIC);
 
-	shake_over(&c->duct.client.worker->shakes, &c->shake);
+	end_shake(c);
 	c->at = IN_BEGUN;
 	c->tls = true;
 	c->client_id = slice_dup(slice_of(tls_peer_id(conn_tls(tls))));
@@ -228,12 +243,13 @@ static void shake_begins(struct in_conn *c)
 	struct shake *surplus;
 	struct err e;
 
-	shake_begin(all, &c->shake, &c->peer.ip);
+	shake_begin(all, &c->shake->shake, &c->peer.ip);
 	surplus = shakes_surplus(all);
 	if (!surplus)
 		return;
 	err_set(&e, ERR_BUSY, "%d TLS handshakes are open, the limit", SHAKES_MAX);
-	in_conn_refuse(container_of(surplus, struct in_conn, shake), "loadshed", &e);
+	in_conn_refuse(
+		container_of(surplus, struct in_shake, shake)->conn, "loadshed", &e);
 }
 
 static const char *const direct_alpn[] = {TRANSPORT_ALPN, NULL};
@@ -268,17 +284,27 @@ static void begin_tls(struct in_conn *c)
 
 static void on_turn(struct later *d)
 {
-	begin_tls(container_of(d, struct in_conn, turn));
+	begin_tls(container_of(d, struct in_shake, turn)->conn);
 }
 
 /* Until then it holds no more than a connection that is silent. */
 static void wait_for_turn(struct in_conn *c)
 {
+	struct err e;
+
 	duct_drop_server(&c->duct);
+	c->shake = calloc(1, sizeof *c->shake);
+	if (!c->shake) {
+		err_set(&e, ERR_LIMIT, "no memory for a TLS handshake");
+		refuse(c, &e);
+		return;
+	}
+	c->shake->conn = c;
+	later_init(&c->shake->turn, on_turn);
 	c->at = IN_SHAKE;
 	conn_use(c->duct.conn, &shake_user, c);
 	conn_pause(c->duct.conn);
-	loop_spare(c->duct.client.worker->loop, &c->turn);
+	loop_spare(c->duct.client.worker->loop, &c->shake->turn);
 }
 
 static void refuse_plain(struct in_conn *c)
@@ -410,7 +436,6 @@ void inbound_accept(struct pworker *w, int fd)
 	c->magic = IN_CONN_MAGIC;
 	c->no_tls = "no_tls_from_remote";
 	list_init(&c->node);
-	later_init(&c->turn, on_turn);
 	if (duct_init(&c->duct, w, SIDE_IN, fd, &in_duct, &e) < 0) {
 		log_warn("proxy", "inbound connection dropped", LE(&e));
 		free(c);

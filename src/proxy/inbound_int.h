@@ -51,9 +51,8 @@ struct in_conn {
 	unsigned magic;
 	enum in_at at;
 	struct duct duct;
-	struct list node;  /* in the port: waiting or streams */
-	struct later turn; /* for the handshake to begin */
-	struct shake shake;
+	struct list node;       /* in the port: waiting or streams */
+	struct in_shake *shake; /* of a handshake that waits or goes on */
 	struct in_port *port;
 	struct addr dst, peer;
 	uint64_t since;    /* loop time when its bytes were first looked at */
