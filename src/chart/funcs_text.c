@@ -158,6 +158,25 @@ static struct json *fn_has_prefix(struct run *r, struct json **args, unsigned n)
 	return run_own(r, json_boolean(slice_starts(s, head)));
 }
 
+static struct json *fn_replace(struct run *r, struct json **args, unsigned n)
+{
+	struct buf b = BUF_LIMIT(TMPL_OUT);
+	struct slice from, to, s;
+
+	if (!both_texts(r, args, &from, &to) || !last_text(r, args, n, &s))
+		return NULL;
+	if (!from.n)
+		return run_fail(r, "nothing cannot be replaced");
+	while (s.n) {
+		bool here = slice_starts(s, from);
+
+		buf_adds(&b, here ? to : (struct slice){s.p, 1});
+		s = (struct slice){
+			s.p + (here ? from.n : 1), s.n - (here ? from.n : 1)};
+	}
+	return run_buf(r, &b);
+}
+
 /* ---- lines ---- */
 
 static struct json *indented(struct run *r, struct json **args, const char *before)
@@ -228,8 +247,10 @@ static struct json *fn_sha256sum(struct run *r, struct json **args, unsigned n)
 	return run_text(r, slice_of(sum));
 }
 
-/* One verb of printf: with the argument `arg`, which may be NULL for there are no more. */
-static bool print_verb(struct run *r, char verb, const struct json *arg, struct buf *out)
+/* One verb of printf: with the argument `arg`, which may be NULL for there are no more.
+ */
+static bool print_verb(
+	struct run *r, char verb, const struct json *arg, struct buf *out)
 {
 	struct buf one = BUF_INIT;
 	bool ok = arg && verb && strchr("sdvq", verb) && text_of(r, arg, &one) == 0;
@@ -334,6 +355,7 @@ static const struct func table[] = {
 	{"nindent", 2, 2, fn_nindent, NULL},
 	{"printf", 1, FUNC_ARGS, fn_printf, NULL},
 	{"quote", 1, 1, fn_quote, NULL},
+	{"replace", 3, 3, fn_replace, NULL},
 	{"sha256sum", 1, 1, fn_sha256sum, NULL},
 	{"toString", 1, 1, fn_to_string, NULL},
 	{"toYaml", 1, 1, fn_to_yaml, NULL},

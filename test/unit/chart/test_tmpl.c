@@ -107,6 +107,7 @@ static const struct {
 	{"{{ trim \"  a b \\n\" }}|{{ trimSuffix \"m\" \"100m\" }}|{{ hasSuffix \"m\" "
 	 "\"100m\" }}",
 		"a b|100|true"},
+	{"{{ \"a,b,\" | replace \",\" \"--\" }}", "a--b--"},
 	{"{{ hasPrefix \"a\" \"ab\" }}", "true"},
 	{"x:{{ \"a\\nb\" | nindent 2 }}", "x:\n  a\n  b"},
 	{"{{ \"a\\nb\" | indent 1 }}", " a\n b"},
