@@ -67,7 +67,7 @@ static bool both_texts(
 static void go_quote(struct slice s, struct buf *out)
 {
 	buf_char(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = 0; s.p && i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
 		if (c == '"' || c == '\\')
