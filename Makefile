@@ -68,7 +68,7 @@ endif
 .PHONY: all check soak unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps \
 	images cluster cluster-down check-cluster
 .SECONDARY:
-all: $B/mesh
+all: $B/mesh $B/charts.checked
 
 # ---- libraries and generated code ----
 $D/stamp: scripts/deps src/tls/mbedtls_config.h
@@ -103,10 +103,20 @@ $B/%.o: %.c $D/stamp | $(PB:%=%.h)
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$B/src/cli/install.o build/fuzz/obj/src/cli/install.o: deploy/control.yaml
-$B/src/cli/uninstall.o build/fuzz/obj/src/cli/uninstall.o: deploy/crds.yaml
+# The charts, as files of the binary.
+CHARTS := $(shell find deploy/charts -type f)
+$(GEN)/charts.inc: scripts/embed deploy/charts $(CHARTS)
+	@mkdir -p $(@D)
+	$(call Q,EMBED)scripts/embed deploy/charts >$@
+$B/src/chart/files.o build/fuzz/obj/src/chart/files.o: $(GEN)/charts.inc
 
-$(foreach f,local ctl kube cli viz,$B/src/$f/%.o) $B/applets/%.o $B/gen/%.o: OPT := $(SMALL)
+# A word in them that chart does not understand is an error of the build.
+$B/charts.checked: $B/test/tool/check_charts.o \
+		$(filter $B/src/chart/% $B/src/wire/% $B/src/base/%,$(CORE))
+	$(call Q,CHECK)$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $^ -L$D/lib -lllhttp -lcjson -lyaml -lz -lm \
+		-o $B/check_charts && $B/check_charts && touch $@
+
+$(foreach f,local ctl kube cli viz chart,$B/src/$f/%.o) $B/applets/%.o $B/gen/%.o: OPT := $(SMALL)
 
 $B/gen/%.pb-c.o: $(GEN)/%.pb-c.c | $(PB:%=%.h)
 	@mkdir -p $(@D)
@@ -214,7 +224,7 @@ check-cluster: $(IMAGES)
 
 # ---- reading the source ----
 SOURCES := $(shell find src applets test deploy -name '*.[ch]' 2>/dev/null)
-lint:
+lint: $(GEN)/charts.inc
 	@scripts/check-floors
 	@for c in $(wildcard src/*/*.c applets/*.c); do \
 		$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror -fanalyzer \

@@ -3,8 +3,9 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
-#include "cli/install.h"
+#include "cli/issuer.h"
 #include "tls/cert.h"
+#include "wire/yaml.h"
 
 #define SOON (60 * 86400 * NS_PER_S) /* a webhook's certificate is made anew before */
 
@@ -17,6 +18,8 @@ void install_kept_fini(struct install_kept *k)
 	buf_fini(&k->issuer_key);
 	buf_fini(&k->hook_crt);
 	buf_fini(&k->hook_key);
+	json_free(k->values);
+	k->values = NULL;
 }
 
 /* 0 when it was read, 1 when it is not there. */
@@ -90,10 +93,51 @@ static int read_hook(
 	return 0;
 }
 
+/* Of an installation whose choices were not kept: everything that it was rendered with.
+ */
+static struct json *all_values(struct ask *a, const char *namespace, struct err *e)
+{
+	struct json *map, *values = NULL;
+	const char *text;
+
+	if (object(a, namespace, "configmaps/mesh-config", &map, e))
+		return NULL;
+	text = json_text(json_get(json_get(map, "data"), "values"));
+	values = text ? yaml_parse(slice_of(text), e) : NULL;
+	json_free(map);
+	if (json_kind(values) == JSON_OBJECT) {
+		json_remove(values, "namespace");
+		json_remove(values, "linkerdVersion");
+		issuer_strip(values);
+	}
+	return values;
+}
+
+static int read_values(
+	struct ask *a, const char *namespace, struct install_kept *out, struct err *e)
+{
+	struct buf yaml = BUF_INIT;
+	struct json *secret;
+	int r = object(a, namespace, "secrets/mesh-config-overrides", &secret, e);
+
+	if (r < 0)
+		return -1;
+	if (r == 0) {
+		member(secret, "mesh-config-overrides", true, &yaml);
+		out->values = yaml_parse(buf_slice(&yaml), e);
+	} else {
+		out->values = all_values(a, namespace, e);
+	}
+	buf_fini(&yaml);
+	json_free(secret);
+	return 0;
+}
+
 int install_kept_read(
 	struct ask *a, const char *namespace, struct install_kept *out, struct err *e)
 {
-	if (read_issuer(a, namespace, out, e) < 0)
+	if (read_issuer(a, namespace, out, e) < 0 ||
+		read_values(a, namespace, out, e) < 0)
 		return -1;
 	return read_hook(a, namespace, out, e) < 0 ? -1 : 0;
 }

@@ -5,18 +5,11 @@
 #include "cli/install.h"
 #include "wire/yaml.h"
 
-/* deploy/crds.yaml, zero-terminated. */
-extern const char crds_yaml[];
-__asm__(".pushsection .rodata\n"
-	".globl crds_yaml\n"
-	"crds_yaml:\n"
-	".incbin \"deploy/crds.yaml\"\n"
-	".byte 0\n"
-	".popsection\n");
-
-void install_crds(struct buf *out)
+int install_crds(struct buf *out, struct err *e)
 {
-	buf_text(out, strstr(crds_yaml, "---\n"));
+	static const struct value_flags none;
+
+	return install_chart("crds", "default", &none, NULL, 0, out, e);
 }
 
 /* Of no namespace, in the order in which they go. */
@@ -41,19 +34,13 @@ static int name_object(const struct json *object, struct buf *out)
 
 int uninstall_render(const char *namespace, struct buf *out, struct err *e)
 {
-	struct install_config cfg = {.namespace = namespace,
-		.trust_domain = "cluster.local",
-		.cluster_domain = "cluster.local",
-		.lifetime = "24h",
-		.skew = "20s"};
+	struct install_config cfg = {.namespace = namespace};
 	struct buf text = BUF_INIT;
 	struct json *docs = NULL;
 	int r = -1;
 
-	if (install_render(&cfg, &text, e) == 0) {
-		install_crds(&text);
+	if (install_render(&cfg, &text, e) == 0 && install_crds(&text, e) == 0)
 		docs = yaml_parse_all(buf_slice(&text), e);
-	}
 	for (size_t i = 0; docs && i < countof(kinds); i++)
 		json_each(d, docs)
 		{

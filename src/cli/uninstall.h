@@ -10,7 +10,7 @@
 #include "cli/ask.h"
 
 /* The kinds, as `mesh install --crds` prints them. */
-void install_crds(struct buf *out);
+int install_crds(struct buf *out, struct err *e);
 
 /* Appends YAML: the webhook first, so that it does not outlive who answers for it. */
 int uninstall_render(const char *namespace, struct buf *out, struct err *e);

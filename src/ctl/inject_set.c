@@ -398,6 +398,13 @@ int settings_apply(struct plan *p, struct err *e)
 
 /* ---- of the installation ---- */
 
+/* "90s": the proxy reads that as well as Go does. */
+static bool is_one_unit(const char *text)
+{
+	text += strspn(text, "0123456789");
+	return is_word("ms s m h", text);
+}
+
 /* Also gives durations the form that the proxy reads. */
 static bool value_fits(const struct setting *s, struct json *values)
 {
@@ -413,7 +420,7 @@ static bool value_fits(const struct setting *s, struct json *values)
 	if (s->rule == RULE_SWITCH)
 		return is_word("true false", text);
 	j = value_of(s, text);
-	if (j && s->rule == RULE_DURATION)
+	if (j && s->rule == RULE_DURATION && !is_one_unit(text))
 		value_set(values, s->path, j);
 	else
 		json_free(j);

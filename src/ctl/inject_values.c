@@ -4,95 +4,10 @@
 #include <stdlib.h>
 
 #include "base/obj.h"
+#include "chart/chart.h"
 #include "ctl/inject_int.h"
 #include "wire/patch.h"
 #include "wire/yaml.h"
-
-/* The chart's names; what is not here has no effect. */
-static const char presets[] =
-	""
-	"namespace: mesh\n"
-	"linkerdVersion: ''\n"
-	"clusterDomain: cluster.local\n"
-	"clusterNetworks: "
-	"10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8\n"
-	"identityTrustDomain: ''\n"
-	"identityTrustAnchorsPEM: ''\n"
-	"identity:\n"
-	"  serviceAccountTokenProjection: true\n"
-	"cniEnabled: false\n"
-	"disableIPv6: true\n"
-	"proxy:\n"
-	"  image: {name: mesh/proxy, version: '" MESH_VERSION
-	"', pullPolicy: IfNotPresent}\n"
-	"  ports: {admin: 4191, control: 4190, inbound: 4143, outbound: 4140}\n"
-	"  resources:\n"
-	"    cpu: {limit: '', request: ''}\n"
-	"    memory: {limit: '', request: ''}\n"
-	"    ephemeral-storage: {limit: '', request: ''}\n"
-	"  runtime: {workers: {minimum: 1, maximumCPURatio: ''}}\n"
-	"  uid: 2102\n"
-	"  gid: -1\n"
-	"  cores: 0\n"
-	"  logLevel: warn,linkerd=info\n"
-	"  logFormat: plain\n"
-	"  logHTTPHeaders: 'off'\n"
-	"  accessLog: ''\n"
-	"  opaquePorts: 25,587,3306,4444,5432,6379,9300,11211\n"
-	"  podInboundPorts: ''\n"
-	"  requireIdentityOnInboundPorts: ''\n"
-	"  requireTLSOnInboundPorts: ''\n"
-	"  enableExternalProfiles: false\n"
-	"  inboundConnectTimeout: 100ms\n"
-	"  outboundConnectTimeout: 1000ms\n"
-	"  inboundDiscoveryCacheUnusedTimeout: 90s\n"
-	"  outboundDiscoveryCacheUnusedTimeout: 5s\n"
-	"  disableInboundProtocolDetectTimeout: false\n"
-	"  disableOutboundProtocolDetectTimeout: false\n"
-	"  defaultInboundPolicy: all-unauthenticated\n"
-	"  isGateway: false\n"
-	"  isIngress: false\n"
-	"  await: true\n"
-	"  nativeSidecar: true\n"
-	"  shutdownGracePeriod: ''\n"
-	"  enableShutdownEndpoint: false\n"
-	"  waitBeforeExitSeconds: 0\n"
-	"  metrics: {hostnameLabels: false}\n"
-	"  additionalEnv: []\n"
-	"  control: {streams: {initialTimeout: 3s, idleTimeout: 5m, lifetime: 1h}}\n"
-	"  inbound: {server: {http2: {keepAliveInterval: 10s, keepAliveTimeout: 3s}}}\n"
-	"  outbound: {server: {http2: {keepAliveInterval: 10s, keepAliveTimeout: "
-	"3s}}}\n"
-	"  startupProbe: {initialDelaySeconds: 0, periodSeconds: 1, failureThreshold: "
-	"120}\n"
-	"  livenessProbe: {initialDelaySeconds: 10, timeoutSeconds: 1}\n"
-	"  readinessProbe: {initialDelaySeconds: 2, timeoutSeconds: 1}\n"
-	"proxyInit:\n"
-	"  image: {name: '', version: '', pullPolicy: ''}\n"
-	"  ignoreInboundPorts: 4567,4568\n"
-	"  ignoreOutboundPorts: 4567,4568\n"
-	"  kubeAPIServerPorts: 443,6443\n"
-	"  skipSubnets: ''\n"
-	"  closeWaitTimeoutSecs: 0\n"
-	"  runAsRoot: false\n"
-	"  runAsUser: 65534\n"
-	"  runAsGroup: 65534\n"
-	"  logLevel: info\n"
-	"  logFormat: plain\n"
-	"  resources:\n"
-	"    cpu: {limit: '', request: ''}\n"
-	"    memory: {limit: '', request: ''}\n"
-	"    ephemeral-storage: {limit: '', request: ''}\n"
-	"networkValidator:\n"
-	"  logLevel: info\n"
-	"  logFormat: plain\n"
-	"  connectAddr: 1.1.1.1:20001\n"
-	"  listenAddr: 0.0.0.0:4140\n"
-	"  timeout: 10s\n"
-	"debugContainer:\n"
-	"  enabled: false\n"
-	"  image: {name: mesh/debug, version: '" MESH_VERSION
-	"', pullPolicy: IfNotPresent}\n";
 
 static const struct {
 	const char *path, *from; /* an empty one is as the other */
@@ -103,13 +18,29 @@ static const struct {
 	{"proxyInit.image.pullPolicy", "proxy.image.pullPolicy"},
 };
 
+/* Where nothing is said of a version it is ours. */
+static void set_versions(struct json *values)
+{
+	static const char *const paths[] = {"linkerdVersion", "proxy.image.version",
+		"debugContainer.image.version"};
+	char number[64];
+
+	if (!value_is_set(values, paths[0]))
+		value_set(values, paths[0], json_string(MESH_VERSION));
+	for (size_t i = 1; i < countof(paths); i++)
+		if (!value_is_set(values, paths[i]))
+			value_set(values, paths[i],
+				json_string(value_text(values, paths[0], number)));
+}
+
 struct json *inject_values_read(struct slice yaml, struct err *e)
 {
-	struct json *values = yaml_parse(SLICE(presets), NULL), *own;
+	struct json *values = chart_presets("control"), *own;
 	struct err why = {0};
 	int r = 0;
 
 	must(values);
+	json_set_text(values, "namespace", "mesh");
 	own = yaml_parse(yaml, &why);
 	if (own && json_kind(own) != JSON_OBJECT)
 		r = err_set(e, ERR_SYNTAX, "values: not a map");
@@ -118,6 +49,7 @@ struct json *inject_values_read(struct slice yaml, struct err *e)
 	else if (why.code != ERR_MISSING)
 		r = err_set(e, why.code, "values: %s", why.msg);
 	json_free(own);
+	set_versions(values);
 	if (r == 0 && settings_check(values, e) == 0)
 		return values;
 	json_free(values);

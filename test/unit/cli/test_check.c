@@ -78,18 +78,14 @@ static const char pods[] =
 
 static void make_cluster(void)
 {
-	static const struct install_config cfg = {.namespace = "mesh",
-		.trust_domain = "cluster.local",
-		.cluster_domain = "cluster.local",
-		.lifetime = "24h",
-		.skew = "20s"};
+	static const struct install_config cfg = {.namespace = "mesh"};
 	struct buf text = BUF_INIT;
 	struct json *docs;
 
 	tls_init();
 	cluster = json_object();
 	OK(install_render(&cfg, &text, NULL) == 0);
-	install_crds(&text);
+	OK(install_crds(&text, NULL) == 0);
 	docs = yaml_parse_all(buf_slice(&text), NULL);
 	json_each(d, docs)
 	{

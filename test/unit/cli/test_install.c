@@ -6,16 +6,18 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
+#include "chart/values.h"
 #include "t.h"
 #include "testca.h"
 #include "tls/init.h"
 #include "wire/yaml.h"
 
-static struct install_config cfg = {.namespace = "mesh",
-	.trust_domain = "cluster.local",
-	.cluster_domain = "cluster.local",
-	.lifetime = "24h",
-	.skew = "20s"};
+static struct install_config cfg = {.namespace = "mesh"};
+
+static void set(const char *text)
+{
+	cfg.flags.sets[VALUES_TYPED][cfg.flags.nsets[VALUES_TYPED]++] = text;
+}
 
 static struct json *render(void)
 {
@@ -103,7 +105,7 @@ TEST(the_issuer_is_vouched_for_and_names_its_mesh)
 	struct cert_info info;
 
 	cfg.namespace = "net";
-	cfg.trust_domain = "corp.example";
+	set("identityTrustDomain=corp.example");
 	docs = render();
 	anchors = cert_read(
 		slice_of(json_text(json_get(
@@ -229,7 +231,7 @@ TEST(values_of_ones_own_reach_the_pods)
 	struct buf out = BUF_INIT;
 
 	tls_init();
-	cfg.values = values;
+	cfg.flags.files[cfg.flags.nfiles++] = values;
 	OK(install_render(&cfg, &out, NULL) == 0);
 	buf_char(&out, '\0');
 	OK(strstr(out.p, "-default-opaque-ports=77"));
@@ -239,18 +241,37 @@ TEST(values_of_ones_own_reach_the_pods)
 	buf_fini(&out);
 }
 
-TEST(what_cannot_be_a_name_is_refused)
+TEST(what_cannot_be_is_refused)
 {
+	static const struct {
+		const char *set, *says;
+	} table[] = {
+		{"identityTrustDomain=a b", "identityTrustDomain: \"a b\" is not as"},
+		{"controllerImage=a b", "controllerImage: \"a b\" is not as"},
+		{"identity.issuer.issuanceLifetime=soon", "issuanceLifetime: \"soon\""},
+		{"proxy.loglevel=debug",
+			"proxy.loglevel: no value is called so; there is logLevel"},
+		{"proxy.ports.admin=x",
+			"proxy.ports.admin: \"x\" is not of the type integer"},
+		{"proxy.ports.admin=70000",
+			"proxy.ports.admin: 70000 is more than 65535"},
+		{"proxy.resources.cpu.request=lots", "\"lots\" is not as"},
+		{"proxyInit.skipSubnets=10.0.0.0/99", "10.0.0.0/99"},
+		{"proxy=1", "proxy: 1 is not of the type object"},
+	};
+
 	cfg.namespace = "a b";
 	refused("namespace");
+	cfg.namespace = "a.b";
+	refused("namespace");
 	cfg.namespace = "mesh";
-	cfg.trust_domain = "x\ny: z";
-	refused("trust domain");
-	cfg.trust_domain = "cluster.local";
-	cfg.image = "a b";
-	refused("image");
-	cfg.image = "registry.example:5000/mesh:1";
+	cfg.registry = "a b";
+	refused("registry");
+	cfg.registry = "registry.example:5000/mesh";
 	json_free(render());
-	cfg.lifetime = "soon";
-	refused("lifetime");
+	for (size_t i = 0; i < countof(table); i++) {
+		cfg.flags.nsets[VALUES_TYPED] = 0;
+		set(table[i].set);
+		refused(table[i].says);
+	}
 }

@@ -631,7 +631,7 @@ TEST(values_are_the_charts_and_wrong_ones_are_named)
 		"mesh-identity.linkerd.serviceaccount.identity.linkerd.example.org");
 	EQ_STR(env_of(&r, "OUTBOUND_LISTEN_ADDRS"), "127.0.0.1:4140,[::1]:4140");
 	EQ_STR(env_of(&r, "INBOUND_LISTEN_ADDR"), "[::]:4143");
-	EQ_STR(env_of(&r, "OUTBOUND_CONNECT_TIMEOUT"), "2000ms");
+	EQ_STR(env_of(&r, "OUTBOUND_CONNECT_TIMEOUT"), "2s");
 	EQ_STR(json_text_or(proxy_of(&r), "image", ""), "a/b:c");
 	run_fini(&r);
 
