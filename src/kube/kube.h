@@ -6,8 +6,9 @@
  * A client of the Kubernetes API: REST calls, and watches that keep themselves current.
  *
  * In a cluster: the service account's token (read again when it changes) and CA,
- * address from KUBERNETES_SERVICE_HOST/PORT.  Elsewhere: a kubeconfig (KUBECONFIG or
- * ~/.kube/config: certificates, tokens).  One loop.
+ * address from KUBERNETES_SERVICE_HOST/PORT.  Elsewhere: a kubeconfig (KUBECONFIG's
+ * files together, or ~/.kube/config): certificates, tokens, passwords, exec plugins
+ * (execcred.h; they block); proxies by proxy-url or HTTPS_PROXY.  One loop.
  */
 #include "ev/dns.h"
 #include "wire/json.h"
@@ -16,9 +17,12 @@ struct kube;
 
 struct kube_config {
 	const char *
-		kubeconfig; /* NULL: in cluster, else KUBECONFIG, else ~/.kube/config */
+		kubeconfig; /* NULL: KUBECONFIG, else in cluster, else ~/.kube/config */
 	const char *context;   /* NULL: current-context */
 	const char *component; /* who we are, in events and User-Agent; NULL: "mesh" */
+	const char *as;        /* whom to act for (impersonation), or NULL */
+	const char *const *as_groups;
+	size_t n_as_groups;
 };
 /*
  * For commands: `given`, or the kubeconfig of the `mesh local` that runs here where

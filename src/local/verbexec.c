@@ -15,7 +15,7 @@
 
 #include "base/obj.h"
 #include "local/verbs.h"
-#include "local/ws.h"
+#include "http/ws.h"
 #include "tls/key.h"
 
 #define PROTOCOL    "v5.channel.k8s.io"

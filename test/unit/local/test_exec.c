@@ -12,7 +12,7 @@
 #include "local/daemon.h"
 #include "local/meta.h"
 #include "local/verbs.h"
-#include "local/ws.h"
+#include "http/ws.h"
 #include "t.h"
 #include "tls/init.h"
 
