@@ -14,7 +14,8 @@
 int check_main(int argc, char **argv);
 
 struct check_app {
-	const char *namespace, *workloads, *output, *expected, *kubeconfig, *context;
+	const char *namespace, *workloads, *output, *expected;
+	struct kube_config cluster;
 	bool pre, proxy;
 	uint64_t wait;
 	struct check_writer writer;
@@ -45,7 +46,7 @@ static const struct opt options[] = {
 		.offset = AT(wait),
 		.arg = "TIME",
 		.help = "for what may become true, each"},
-	COMMAND_CLUSTER(AT(namespace), AT(kubeconfig), AT(context)),
+	COMMAND_CLUSTER(AT(namespace), AT(cluster)),
 };
 
 static void complain(void *arg, const char *what)
@@ -91,7 +92,7 @@ static void on_result(void *arg, const struct check *c, const struct err *e)
 static bool run(struct check_app *app)
 {
 	struct err e = {0};
-	struct ask *a = ask_new(app->kubeconfig, app->context, &e);
+	struct ask *a = ask_new(&app->cluster, &e);
 	const struct check_source source = {get, may, a};
 	struct check_config cfg = {.when = app->pre     ? CHECK_PRE
 					   : app->proxy ? CHECK_PROXY

@@ -12,7 +12,8 @@
 int diagnostics_main(int argc, char **argv);
 
 struct diagnostics_app {
-	const char *ns, *control_ns, *kubeconfig, *context;
+	const char *ns, *control_ns;
+	struct kube_config cluster;
 	struct ask *ask;
 	size_t failed;
 };
@@ -26,7 +27,7 @@ struct diagnostics_app {
 
 static const struct opt options[] = {
 	SAY("namespace", 'n', ns, "default", "NS", "of the workload"),
-	COMMAND_CLUSTER(AT(control_ns), AT(kubeconfig), AT(context)),
+	COMMAND_CLUSTER(AT(control_ns), AT(cluster)),
 };
 
 static void complain(void *arg, const char *what)
@@ -91,8 +92,7 @@ static int proxy_metrics(struct diagnostics_app *app, int n, char **word)
 {
 	struct workload w = {.ns = app->ns};
 	struct look_config cfg = {.command = "mesh diagnostics",
-		.kubeconfig = app->kubeconfig,
-		.context = app->context,
+		.cluster = app->cluster,
 		.control_ns = app->control_ns,
 		.wanted = is_wanted,
 		.arg = &w};
@@ -182,7 +182,7 @@ static int controller_metrics(struct diagnostics_app *app, int n, char **word)
 		"/api/v1/namespaces/%s/"
 		"pods?labelSelector=linkerd.io/control-plane-component",
 		app->control_ns);
-	app->ask = ask_new(app->kubeconfig, app->context, &e);
+	app->ask = ask_new(&app->cluster, &e);
 	list = app->ask ? ask_get(app->ask, path, &e) : NULL;
 	if (!list) {
 		complain(NULL, e.msg);

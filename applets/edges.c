@@ -31,7 +31,7 @@ static const struct opt options[] = {
 		.offset = AT(all),
 		.help = "of all namespaces"},
 	SAY("output", 'o', output, "table", "FORM", "table, wide or json"),
-	COMMAND_CLUSTER(AT(look.control_ns), AT(look.kubeconfig), AT(look.context)),
+	COMMAND_CLUSTER(AT(look.control_ns), AT(look.cluster)),
 };
 
 static void complain(void *arg, const char *what)

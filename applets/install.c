@@ -11,7 +11,7 @@ int install_main(int argc, char **argv);
 
 struct install_app {
 	struct install_config cfg;
-	const char *kubeconfig, *context;
+	struct kube_config cluster;
 	bool crds, offline;
 };
 
@@ -53,7 +53,7 @@ static const struct opt options[] = {
 		.kind = OPT_BOOL,
 		.offset = AT(crds),
 		.help = "print the kinds that are configured with instead"},
-	COMMAND_CLUSTER(AT(cfg.namespace), AT(kubeconfig), AT(context)),
+	COMMAND_CLUSTER(AT(cfg.namespace), AT(cluster)),
 	SAY("cluster-domain", cluster_domain, "cluster.local", "DOMAIN",
 		"end of every Service's name"),
 	SAY("identity-trust-domain", trust_domain, "cluster.local", "DOMAIN",
@@ -100,8 +100,8 @@ static void complain(void *arg, const char *what)
  * an issuer that must not be replaced. */
 static int keep(struct install_app *app, struct install_kept *kept, struct err *e)
 {
-	bool named = app->kubeconfig || app->context;
-	struct ask *a = app->offline ? NULL : ask_new(app->kubeconfig, app->context, e);
+	bool named = app->cluster.kubeconfig || app->cluster.context;
+	struct ask *a = app->offline ? NULL : ask_new(&app->cluster, e);
 	int r = a ? install_kept_read(a, app->cfg.namespace, kept, e) : 0;
 
 	if (!a && named && !app->offline)

@@ -49,7 +49,7 @@ static const struct opt options[] = {
 		.offset = AT(unmeshed),
 		.help = "also what has no proxy"},
 	SAY("output", 'o', output, "table", "FORM", "table, wide or json"),
-	COMMAND_CLUSTER(AT(look.control_ns), AT(look.kubeconfig), AT(look.context)),
+	COMMAND_CLUSTER(AT(look.control_ns), AT(look.cluster)),
 };
 
 static void complain(void *arg, const char *what)

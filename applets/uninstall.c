@@ -9,14 +9,15 @@
 int uninstall_main(int argc, char **argv);
 
 struct uninstall_app {
-	const char *namespace, *kubeconfig, *context;
+	const char *namespace;
+	struct kube_config cluster;
 	bool force;
 };
 
 #define AT(field) offsetof(struct uninstall_app, field)
 
 static const struct opt options[] = {
-	COMMAND_CLUSTER(AT(namespace), AT(kubeconfig), AT(context)),
+	COMMAND_CLUSTER(AT(namespace), AT(cluster)),
 	{.flag = "force",
 		.brief = 'f',
 		.kind = OPT_BOOL,
@@ -33,7 +34,7 @@ static void complain(void *arg, const char *what)
 /* Proxies without a control plane go on for a day, until their certificates end. */
 static int check_unused(const struct uninstall_app *app, struct err *e)
 {
-	struct ask *a = ask_new(app->kubeconfig, app->context, e);
+	struct ask *a = ask_new(&app->cluster, e);
 	struct buf where = BUF_INIT;
 	int n = a ? uninstall_left(a, app->namespace, &where, e) : -1;
 

@@ -169,8 +169,8 @@ static void put_labels(Common__Label *const *v, size_t n, struct buf *out)
 	buf_char(out, '}');
 }
 
-static void put_list(const ProtobufCFieldDescriptor *f, const void *v, size_t n,
-	struct buf *out)
+static void put_list(
+	const ProtobufCFieldDescriptor *f, const void *v, size_t n, struct buf *out)
 {
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE &&
 		f->descriptor == &common__label__descriptor) {

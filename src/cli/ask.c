@@ -16,15 +16,15 @@ struct ask {
 	struct buf *text;
 };
 
-struct ask *ask_new(const char *kubeconfig, const char *context, struct err *e)
+struct ask *ask_new(const struct kube_config *cluster, struct err *e)
 {
 	struct ask *a = calloc(1, sizeof *a);
 	char path[512];
-	struct kube_config cfg = {.kubeconfig = kube_local_config(kubeconfig, path),
-		.context = context,
-		.component = "mesh-cli"};
+	struct kube_config cfg = *cluster;
 
 	must(a);
+	cfg.kubeconfig = kube_local_config(cluster->kubeconfig, path);
+	cfg.component = "mesh-cli";
 	a->loop = loop_new(e);
 	a->dns = a->loop ? dns_new(a->loop, NULL, e) : NULL;
 	a->kube = a->dns ? kube_new(a->loop, a->dns, &cfg, e) : NULL;

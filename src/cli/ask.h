@@ -10,9 +10,8 @@
 
 struct ask;
 
-/* `kubeconfig`, `context` NULL: as kube.h says, and `mesh local`'s when there is no
- * other. */
-struct ask *ask_new(const char *kubeconfig, const char *context, struct err *e);
+/* `cluster` zeroed: as kube.h says, and `mesh local`'s when there is no other. */
+struct ask *ask_new(const struct kube_config *cluster, struct err *e);
 void ask_free(struct ask *a); /* NULL is fine */
 
 /* Owned, of an answer 200; else NULL, ERR_MISSING for 404, ERR_DENIED for 401 and 403.

@@ -501,8 +501,8 @@ struct channel *channel_new(
 	if (cfg->authority)
 		snprintf(c->authority, sizeof c->authority, "%s", cfg->authority);
 	else
-		snprintf(c->authority, sizeof c->authority, "%.*s:%u", (int)n, cfg->host,
-			cfg->port);
+		snprintf(c->authority, sizeof c->authority, "%.*s:%u", (int)n,
+			cfg->host, cfg->port);
 	if (!c->cfg.connect_timeout)
 		c->cfg.connect_timeout = 5 * NS_PER_S;
 	if (!c->cfg.backoff_min)

@@ -32,7 +32,7 @@ struct channel_config {
 	 * address then, and only a name.  Or NULL. */
 	struct conn *(*dial)(void *dial_arg, struct err *e);
 	void *dial_arg;
-	uint64_t connect_timeout; /* ns; 0: 5 s */
+	uint64_t connect_timeout;          /* ns; 0: 5 s */
 	uint64_t backoff_min, backoff_max; /* ns; 0: 100 ms, 10 s */
 	double backoff_jitter;
 	uint64_t wait_max; /* ns a call waits for a connection before ERR_TIMEOUT; 0: 10

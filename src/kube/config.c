@@ -63,8 +63,8 @@ static int load(struct files *f, const char *path, struct err *e)
 	struct buf text = BUF_INIT;
 
 	snprintf(file->path, sizeof file->path, "%s", path);
-	snprintf(file->dir, sizeof file->dir, "%.*s",
-		slash ? (int)(slash - path) : 1, slash ? path : ".");
+	snprintf(file->dir, sizeof file->dir, "%.*s", slash ? (int)(slash - path) : 1,
+		slash ? path : ".");
 	if (file_read(path, FILE_LIMIT, &text, e) == 0) {
 		file->doc = yaml_parse(buf_slice(&text), e);
 		if (!file->doc)

@@ -12,8 +12,6 @@
 #include "kube/kube.h"
 #include "net/via.h"
 
-#define KUBE_GROUPS_MAX 32
-
 struct kube_target {
 	bool tls;
 	bool any_server; /* insecure-skip-tls-verify */

@@ -32,10 +32,9 @@ static int split_host(struct slice s, char **host, uint16_t *port, struct err *e
 		colon = memchr(s.p, ':', s.n);
 		name.n = colon ? (size_t)(colon - s.p) : s.n;
 	}
-	if (colon &&
-		(*colon != ':' ||
-			!slice_u64(slice_bytes(colon + 1, (size_t)(end - colon - 1)),
-				UINT16_MAX, &n)))
+	if (colon && (*colon != ':' || !slice_u64(slice_bytes(colon + 1,
+							  (size_t)(end - colon - 1)),
+					       UINT16_MAX, &n)))
 		return err_set(e, ERR_SYNTAX, "bad port");
 	if (!name.n || n == 0)
 		return err_set(e, ERR_SYNTAX, "no host");
@@ -60,8 +59,9 @@ int kube_set_server(struct kube_target *t, const char *server, struct err *e)
 		s.n--;
 	t->prefix = copy(s);
 	t->port = t->tls ? 443 : 80;
-	return split_host(host, &t->host, &t->port, e) ? err_wrap(e, "server %s", server)
-						       : 0;
+	return split_host(host, &t->host, &t->port, e)
+		       ? err_wrap(e, "server %s", server)
+		       : 0;
 }
 
 /* ---- the proxy ---- */
@@ -92,8 +92,7 @@ static void set_login(struct kube_target *t, struct slice login)
 
 	t->proxy_user = unescaped(slice_bytes(login.p, n));
 	if (colon)
-		t->proxy_password =
-			unescaped(slice_bytes(colon + 1, login.n - n - 1));
+		t->proxy_password = unescaped(slice_bytes(colon + 1, login.n - n - 1));
 }
 
 static const struct {
@@ -171,9 +170,9 @@ static bool is_excepted_by(const struct kube_target *t, struct slice rule)
 		return true;
 	if (cidr_parse(rule, &net))
 		return ip_parse(host, &ip) && cidr_has(&net, &ip);
-	if (colon && slice_u64(slice_bytes(colon + 1,
-				       (size_t)(rule.p + rule.n - colon - 1)),
-			     UINT16_MAX, &port)) {
+	if (colon &&
+		slice_u64(slice_bytes(colon + 1, (size_t)(rule.p + rule.n - colon - 1)),
+			UINT16_MAX, &port)) {
 		if (port != t->port)
 			return false;
 		rule.n = (size_t)(colon - rule.p);

@@ -12,6 +12,7 @@
 #define WORDS_MAX  256
 #define OUTPUT_MAX ((size_t)1024 * 1024)
 #define PATIENCE   (60 * NS_PER_S) /* of one that cannot ask anybody */
+#define YEAR_MAX   2500            /* that a uint64_t of ns can tell */
 #define GROUP      "client.authentication.k8s.io/"
 
 struct exec_plugin {
@@ -182,7 +183,8 @@ static void make_env(const struct exec_plugin *p, struct words *env)
 			add_word(env, *v, NULL);
 	json_each(v, json_get(p->spec, "env"))
 	{
-		add_word(env, json_text_or(v, "name", ""), json_text_or(v, "value", ""));
+		add_word(
+			env, json_text_or(v, "name", ""), json_text_or(v, "value", ""));
 	}
 	add_info(p, env);
 }
@@ -242,10 +244,13 @@ static int read_status(const struct json *status, struct exec_creds *out, struct
 		must(out->token);
 	}
 	if (!out->token && !buf_len(&out->cert))
-		return err_set(e, ERR_SYNTAX, "it says neither a token nor a certificate");
+		return err_set(
+			e, ERR_SYNTAX, "it says neither a token nor a certificate");
+	if (until && strtoul(until, NULL, 10) > YEAR_MAX)
+		until = NULL; /* such as 9999: never */
 	if (until && !clock_parse(slice_of(until), &out->expires))
-		return err_set(e, ERR_SYNTAX, "its expirationTimestamp \"%s\" is no time",
-			until);
+		return err_set(e, ERR_SYNTAX,
+			"its expirationTimestamp \"%s\" is no time", until);
 	return 0;
 }
 

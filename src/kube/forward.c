@@ -126,7 +126,8 @@ static int take(struct forward *f, struct slice m, struct buf *plain, struct err
 	}
 	if (channel == CHANNEL_ERROR)
 		return on_error(rest, e);
-	return buf_adds(plain, rest) ? err_set(e, ERR_LIMIT, "no memory to receive") : 0;
+	return buf_adds(plain, rest) ? err_set(e, ERR_LIMIT, "no memory to receive")
+				     : 0;
 }
 
 static int read_messages(struct forward *f, struct slice in, struct buf *plain,
@@ -153,8 +154,8 @@ static int read_messages(struct forward *f, struct slice in, struct buf *plain,
 	return rc;
 }
 
-static int forward_read(void *codec, struct slice in, struct buf *plain, struct buf *out,
-	enum coded_at *at, struct err *e)
+static int forward_read(void *codec, struct slice in, struct buf *plain,
+	struct buf *out, enum coded_at *at, struct err *e)
 {
 	struct forward *f = codec;
 	int rc;
@@ -207,8 +208,8 @@ static void add_key(struct forward *f)
 	random_secret(bytes, sizeof bytes);
 	buf_base64(&key, slice_bytes(bytes, sizeof bytes));
 	ws_accept(buf_slice(&key), f->accept);
-	buf_printf(&f->request, "Sec-WebSocket-Key: %.*s\r\n",
-		SLICE_FMT(buf_slice(&key)));
+	buf_printf(
+		&f->request, "Sec-WebSocket-Key: %.*s\r\n", SLICE_FMT(buf_slice(&key)));
 	buf_fini(&key);
 }
 

@@ -15,13 +15,16 @@
 
 struct kube;
 
+#define KUBE_GROUPS_MAX 32
+
 struct kube_config {
 	const char *
 		kubeconfig; /* NULL: KUBECONFIG, else in cluster, else ~/.kube/config */
 	const char *context;   /* NULL: current-context */
 	const char *component; /* who we are, in events and User-Agent; NULL: "mesh" */
-	const char *as;        /* whom to act for (impersonation), or NULL */
-	const char *const *as_groups;
+	/* Whom to act for (impersonation); stronger than what the kubeconfig says. */
+	const char *as;
+	const char *as_groups[KUBE_GROUPS_MAX];
 	size_t n_as_groups;
 };
 /*

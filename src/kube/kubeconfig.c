@@ -218,8 +218,9 @@ static int read_user(struct kube_target *t, const struct entry *cluster,
 		read_pem(from, "client-key", &t->key, e))
 		return -1;
 	if (!buf_len(&t->cert) != !buf_len(&t->key))
-		return err_set(e, ERR_MISSING, "client-certificate and client-key: %s is "
-					       "missing",
+		return err_set(e, ERR_MISSING,
+			"client-certificate and client-key: %s is "
+			"missing",
 			buf_len(&t->cert) ? "client-key" : "client-certificate");
 	return 0;
 }
@@ -237,8 +238,8 @@ static const char *current(const struct reader *r)
 	return NULL;
 }
 
-static int in_file(const struct entry *from, const char *what, const char *name,
-	struct err *e)
+static int in_file(
+	const struct entry *from, const char *what, const char *name, struct err *e)
 {
 	return err_wrap(e, "%s: %s \"%s\"", from->file->path, what, name);
 }

@@ -89,7 +89,8 @@ static void coded_write(struct conn *conn, const uint8_t *p, size_t n)
 	if (c->dead || !c->below || conn->is_shut || !n)
 		return;
 	if (c->at == CODED_WAITING)
-		(void)buf_add(&c->early, p, n); /* early.failed is looked at in opened() */
+		(void)buf_add(
+			&c->early, p, n); /* early.failed is looked at in opened() */
 	else
 		send_wrapped(c, slice_bytes(p, n));
 	if (!c->below || coded_backlog(conn) <= CONN_HIGH)
@@ -170,10 +171,9 @@ static void show(struct coded *c, struct buf *plain)
 	struct err e;
 
 	c->conn.bytes_in += buf_len(plain);
-	if (plain->failed ||
-		(buf_len(plain) && kept_in(&c->in, &c->conn,
-					   (uint8_t *)plain->p + plain->at,
-					   buf_len(plain), 0) < 0)) {
+	if (plain->failed || (buf_len(plain) && kept_in(&c->in, &c->conn,
+							(uint8_t *)plain->p + plain->at,
+							buf_len(plain), 0) < 0)) {
 		err_set(&e, ERR_LIMIT, "no memory to receive");
 		coded_gone(c, &e);
 	}

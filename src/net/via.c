@@ -9,8 +9,8 @@
 #define ANSWER_MAX ((size_t)16 * 1024) /* a proxy's head */
 
 struct way {
-	struct buf ask;  /* what is still to be said */
-	struct buf got;  /* of an answer that is not whole */
+	struct buf ask;   /* what is still to be said */
+	struct buf got;   /* of an answer that is not whole */
 	struct buf login; /* SOCKS: said when it is asked for */
 	char where[300];
 	bool greeted, open;
@@ -53,10 +53,11 @@ static int gather(struct way *w, struct slice in, struct err *e)
 
 /* ---- CONNECT ---- */
 
-static int http_refused(const struct way *w, struct slice line, int status, struct err *e)
+static int http_refused(
+	const struct way *w, struct slice line, int status, struct err *e)
 {
-	return err_set(e, ERR_DENIED, "the proxy does not connect to %s: %.*s%s", w->where,
-		SLICE_FMT(slice_trim(line)),
+	return err_set(e, ERR_DENIED, "the proxy does not connect to %s: %.*s%s",
+		w->where, SLICE_FMT(slice_trim(line)),
 		status == 407 ? " (user and password belong in the proxy's URL: "
 				"http://user:password@host:port)"
 			      : "");
@@ -69,7 +70,8 @@ static int http_answer(struct way *w, const char *end, struct buf *plain,
 	size_t used = (size_t)(end - all.p) + 4;
 	int status = 0;
 
-	line = slice_bytes(all.p, (size_t)((const char *)memchr(all.p, '\r', all.n) - all.p));
+	line = slice_bytes(
+		all.p, (size_t)((const char *)memchr(all.p, '\r', all.n) - all.p));
 	if (line.n >= 12 && slice_starts(line, SLICE("HTTP/1.")))
 		status = (int)strtol(line.p + 9, NULL, 10);
 	if (status >= 200 && status < 300)
@@ -169,9 +171,9 @@ static int socks_answer(
 	if (status == 0)
 		return way_opened(w, socks_answer_size(s), plain, at);
 	return err_set(e, ERR_DENIED, "the SOCKS proxy does not connect to %s: %s",
-		w->where, status < sizeof socks_why / sizeof *socks_why
-				  ? socks_why[status]
-				  : "it does not say why");
+		w->where,
+		status < sizeof socks_why / sizeof *socks_why ? socks_why[status]
+							      : "it does not say why");
 }
 
 static int socks_read(void *codec, struct slice in, struct buf *plain, struct buf *out,
@@ -188,7 +190,8 @@ static int socks_read(void *codec, struct slice in, struct buf *plain, struct bu
 		uint8_t version = (uint8_t)w->got.p[w->got.at];
 
 		if (version != 5 && version != 1)
-			return err_set(e, ERR_SYNTAX, "the proxy does not speak SOCKS 5");
+			return err_set(
+				e, ERR_SYNTAX, "the proxy does not speak SOCKS 5");
 		waits_login = version == 1; /* RFC 1929's own version */
 		if (waits_login ? socks_logged_in(w, e) : socks_chosen(w, out, e))
 			return -1;

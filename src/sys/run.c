@@ -17,7 +17,8 @@ static int start(const struct run *r, int to, pid_t *pid, struct err *e)
 	int rc = posix_spawn_file_actions_init(&act);
 
 	if (rc == 0 && !r->gives_input)
-		rc = posix_spawn_file_actions_addopen(&act, 0, "/dev/null", O_RDONLY, 0);
+		rc = posix_spawn_file_actions_addopen(
+			&act, 0, "/dev/null", O_RDONLY, 0);
 	if (rc == 0)
 		rc = posix_spawn_file_actions_adddup2(&act, to, 1);
 	if (rc == 0)
@@ -85,11 +86,10 @@ static int await(const struct run *r, pid_t pid, struct err *e)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return err_set(e, ERR_MISSING, "there is no program %s", r->argv[0]);
-	return WIFEXITED(status)
-		       ? err_set(e, ERR_DENIED, "%s ends with %d", r->argv[0],
-				 WEXITSTATUS(status))
-		       : err_set(e, ERR_DENIED, "%s ends by signal %d", r->argv[0],
-				 WTERMSIG(status));
+	return WIFEXITED(status) ? err_set(e, ERR_DENIED, "%s ends with %d", r->argv[0],
+					   WEXITSTATUS(status))
+				 : err_set(e, ERR_DENIED, "%s ends by signal %d",
+					   r->argv[0], WTERMSIG(status));
 }
 
 int run_for_output(const struct run *r, struct buf *out, struct err *e)
