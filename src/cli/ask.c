@@ -142,3 +142,31 @@ int ask_may(struct ask *a, const char *verb, const char *group, const char *reso
 	json_free(answer);
 	return allowed ? 0 : err_set(e, ERR_DENIED, "it is not allowed to you");
 }
+
+/* ---- for those who ask more ---- */
+
+struct loop *ask_loop(struct ask *a)
+{
+	return a->loop;
+}
+
+struct dns *ask_dns(struct ask *a)
+{
+	return a->dns;
+}
+
+struct kube *ask_kube(struct ask *a)
+{
+	return a->kube;
+}
+
+static void turn_over(void *arg)
+{
+	loop_stop(((struct ask *)arg)->loop);
+}
+
+void ask_settle(struct ask *a)
+{
+	loop_post(a->loop, turn_over, a);
+	(void)loop_run(a->loop, NULL); /* it has run before */
+}

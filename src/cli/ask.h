@@ -23,4 +23,11 @@ int ask_text(struct ask *a, const char *path, struct buf *out, struct err *e);
 int ask_may(struct ask *a, const char *verb, const char *group, const char *resource,
 	const char *namespace, struct err *e);
 
+/* ---- for those who ask more than the API server; borrowed ---- */
+struct loop *ask_loop(struct ask *a);
+struct dns *ask_dns(struct ask *a);
+struct kube *ask_kube(struct ask *a);
+/* What was put off until the end of a turn of the loop is done now. */
+void ask_settle(struct ask *a);
+
 #endif
