@@ -341,6 +341,8 @@ int diagnostics_main(int argc, char **argv)
 	int n = 0, status;
 
 	if (opt_asks_help(argc, argv)) {
+		opt_help_words("proxy-metrics controller-metrics endpoints policy "
+			       "profile");
 		opt_help(stdout,
 			"mesh diagnostics proxy-metrics KIND/NAME | controller-metrics "
 			"|\n"

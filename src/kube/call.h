@@ -52,9 +52,6 @@ int kube_login_begin(struct kube *k, struct err *e); /* before the channel */
 int kube_login_fields(struct kube *k, struct kube_fields *out, struct err *e);
 void kube_login_refused(struct kube *k); /* 401: the plugin is asked before the next */
 
-/* Appends `text` with %XX for all but unreserved characters (RFC 3986, 2.3). */
-void kube_escape(struct buf *out, const char *text);
-
 void kube_events_drop(struct kube *k);
 
 #endif

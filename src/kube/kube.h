@@ -38,6 +38,9 @@ void kube_free(struct kube *k); /* its watches are freed before */
 /* The namespace of the pod or of the context; NULL when unknown. */
 const char *kube_namespace(const struct kube *k);
 
+/* Appends `text` with %XX for all but unreserved characters (RFC 3986, 2.3). */
+void kube_escape(struct buf *out, const char *text);
+
 struct kube_call;
 /* status 0: it failed below HTTP, e says how.  `body` is borrowed; NULL when not JSON.
  */

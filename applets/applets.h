@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef APPLETS_H
+#define APPLETS_H
+
+/* The list of applets.def as a table, for those that speak of all of them. */
+#include <stddef.h>
+
+struct applet {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *help;
+};
+extern const struct applet applets[];
+extern const size_t applets_count;
+
+/* `mesh identity` has two sides: the authority (identity.c), and its clients' view. */
+int identities_main(int argc, char **argv);
+void identities_help(void);
+
+#endif
