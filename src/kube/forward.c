@@ -87,7 +87,7 @@ static int read_head(struct forward *f, struct err *e)
 	struct http1_out got;
 	enum http1_got what;
 
-	http1_init(&f->head, HTTP1_RESPONSE, 0);
+	http1_init(&f->head, HTTP1_RESPONSE, ANSWER_MAX);
 	http1_answers(&f->head, false, false);
 	what = http1_next(&f->head, (const uint8_t *)all.p, all.n, 0, &got);
 	if (what == HTTP1_MORE)
@@ -109,6 +109,8 @@ static int read_head(struct forward *f, struct err *e)
 
 static int on_error(struct slice text, struct err *e)
 {
+	while (text.n && text.p[text.n - 1] == '\n')
+		text.n--;
 	return err_set(e, ERR_CLOSED, "%.*s", SLICE_FMT(slice_trim(text)));
 }
 
