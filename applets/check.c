@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/obj.h"
 #include "cli/ask.h"
+#include "cli/checkfiles.h"
 #include "cli/command.h"
 #include "tls/init.h"
 
@@ -16,7 +17,8 @@ int check_main(int argc, char **argv);
 struct check_app {
 	const char *namespace, *workloads, *output, *expected;
 	struct kube_config cluster;
-	bool pre, proxy;
+	const char *from, *cni_namespace;
+	bool pre, proxy, cni;
 	uint64_t wait;
 	struct check_writer writer;
 };
@@ -38,6 +40,10 @@ static const struct opt options[] = {
 	SAY("namespace", 'n', workloads, NULL, "NS",
 		"--proxy: of the workloads; else all"),
 	SAY("output", 'o', output, "table", "FORM", "table, short or json"),
+	SAY("from", 0, from, NULL, "DIR",
+		"of files that kubectl get -o yaml wrote, not of a cluster"),
+	SAY("cni-namespace", 0, cni_namespace, "mesh-cni", "NS", "of the CNI plugin"),
+	YES("linkerd-cni-enabled", cni, "also the CNI plugin, installed or not"),
 	SAY("expected-version", 0, expected, MESH_VERSION, "VERSION",
 		"of control plane and proxies"),
 	{.flag = "wait",
@@ -89,29 +95,65 @@ static void on_result(void *arg, const struct check *c, const struct err *e)
 	buf_fini(&out);
 }
 
-static bool run(struct check_app *app)
+static bool run(struct check_app *app, const struct check_source *source,
+	const struct err *no_source)
 {
-	struct err e = {0};
-	struct ask *a = ask_new(&app->cluster, &e);
-	const struct check_source source = {get, may, a};
 	struct check_config cfg = {.when = app->pre     ? CHECK_PRE
 					   : app->proxy ? CHECK_PROXY
 							: CHECK_NORMAL,
 		.namespace = app->namespace,
 		.workloads = app->workloads,
 		.version = app->expected,
-		.source = &source,
-		.no_source = a ? NULL : &e,
+		.cni_namespace = app->cni_namespace,
+		.cni = app->cni,
+		.offline = app->from != NULL,
+		.source = source,
+		.no_source = no_source,
 		.now = clock_wall,
-		.tries = (unsigned)(app->wait / NS_PER_S) + 1,
+		.tries = app->from ? 1 : (unsigned)(app->wait / NS_PER_S) + 1,
 		.pause = pause_1s,
 		.on_result = on_result,
 		.arg = app};
-	bool good = check_all(&cfg);
+
+	return check_all(&cfg);
+}
+
+static bool check_cluster(struct check_app *app)
+{
+	struct err e = {0};
+	struct ask *a = ask_new(&app->cluster, &e);
+	const struct check_source source = {get, may, a};
+	bool good = run(app, &source, a ? NULL : &e);
 
 	ask_free(a);
 	return good;
 }
+
+/* Files that cannot be read are no cluster that is broken. */
+static int check_folder(struct check_app *app, bool *good)
+{
+	struct err e = {0};
+	struct check_files *f = check_files_new(app->from, &e);
+	struct check_source source;
+
+	if (!f) {
+		complain(NULL, e.msg);
+		return -1;
+	}
+	source = check_files_source(f);
+	*good = run(app, &source, NULL);
+	check_files_free(f);
+	return 0;
+}
+
+#define HELP                                                                           \
+	"Says of a cluster what is not as it should be, and the cure.  Exit 1: "       \
+	"something failed.\n"                                                          \
+	"--from looks at files instead, as far as objects tell, and says what it "     \
+	"skipped:\n"                                                                   \
+	"  kubectl get ns,no,po,svc,deploy,ds,cm,sa,secret,crd,clusterrole,"           \
+	"clusterrolebinding,netpol,\n"                                                 \
+	"    mutatingwebhookconfiguration -A -o yaml >DIR/all.yaml"
 
 int check_main(int argc, char **argv)
 {
@@ -120,10 +162,8 @@ int check_main(int argc, char **argv)
 	bool good;
 
 	if (opt_asks_help(argc, argv)) {
-		opt_help(stdout, "mesh check [option...]",
-			"Says of a cluster what is not as it should be, and the cure.  "
-			"Exit 1: something failed.",
-			options, countof(options));
+		opt_help(stdout, "mesh check [option...]", HELP, options,
+			countof(options));
 		return 0;
 	}
 	if (opt_read(options, countof(options), &app, argc, argv, NULL, complain, NULL))
@@ -134,9 +174,13 @@ int check_main(int argc, char **argv)
 		return 64;
 	}
 	tls_init();
-	app.writer = (struct check_writer){
-		.form = app.output, .color = isatty(STDOUT_FILENO)};
-	good = run(&app);
+	app.writer = (struct check_writer){.form = app.output,
+		.color = isatty(STDOUT_FILENO),
+		.offline = app.from != NULL};
+	if (!app.from)
+		good = check_cluster(&app);
+	else if (check_folder(&app, &good))
+		return 1;
 	check_write_end(&app.writer, good, &out);
 	print(&out);
 	return good ? 0 : 1;
