@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "applets.h"
 #include "base/clock.h"
 #include "base/obj.h"
 #include "cli/ask.h"
+#include "cli/checkext.h"
 #include "cli/checkfiles.h"
 #include "cli/command.h"
 #include "tls/init.h"
@@ -21,6 +23,8 @@ struct check_app {
 	bool pre, proxy, cni;
 	uint64_t wait;
 	struct check_writer writer;
+	struct check_ext ext;
+	char wait_text[24];
 };
 
 #define AT(field) offsetof(struct check_app, field)
@@ -95,36 +99,66 @@ static void on_result(void *arg, const struct check *c, const struct err *e)
 	buf_fini(&out);
 }
 
-static bool run(struct check_app *app, const struct check_source *source,
-	const struct err *no_source)
+static struct check_config config_of(struct check_app *app)
 {
-	struct check_config cfg = {.when = app->pre     ? CHECK_PRE
-					   : app->proxy ? CHECK_PROXY
-							: CHECK_NORMAL,
+	return (struct check_config){.when = app->pre     ? CHECK_PRE
+					     : app->proxy ? CHECK_PROXY
+							  : CHECK_NORMAL,
 		.namespace = app->namespace,
 		.workloads = app->workloads,
 		.version = app->expected,
 		.cni_namespace = app->cni_namespace,
 		.cni = app->cni,
 		.offline = app->from != NULL,
-		.source = source,
-		.no_source = no_source,
 		.now = clock_wall,
 		.tries = app->from ? 1 : (unsigned)(app->wait / NS_PER_S) + 1,
 		.pause = pause_1s,
 		.on_result = on_result,
 		.arg = app};
+}
 
-	return check_all(&cfg);
+/* The options that extensions take as well. */
+static void pass_on(struct check_app *app, const char **words)
+{
+	const char *const given[][2] = {{"--linkerd-namespace", app->namespace},
+		{"--kubeconfig", app->cluster.kubeconfig},
+		{"--context", app->cluster.context}, {"--as", app->cluster.as},
+		{"--namespace", app->workloads}};
+	size_t n = 0;
+
+	snprintf(app->wait_text, sizeof app->wait_text, "%us",
+		(unsigned)(app->wait / NS_PER_S));
+	words[n++] = "--wait";
+	words[n++] = app->wait_text;
+	for (size_t i = 0; i < countof(given); i++) {
+		if (!given[i][1])
+			continue;
+		words[n++] = given[i][0];
+		words[n++] = given[i][1];
+	}
+	for (size_t i = 0; i < app->cluster.n_as_groups; i++) {
+		words[n++] = "--as-group";
+		words[n++] = app->cluster.as_groups[i];
+	}
+	words[n] = NULL;
 }
 
 static bool check_cluster(struct check_app *app)
 {
+	const char *words[2 * KUBE_GROUPS_MAX + 16];
 	struct err e = {0};
 	struct ask *a = ask_new(&app->cluster, &e);
 	const struct check_source source = {get, may, a};
-	bool good = run(app, &source, a ? NULL : &e);
+	struct check_config cfg = config_of(app);
+	bool good;
 
+	cfg.source = &source;
+	cfg.no_source = a ? NULL : &e;
+	good = check_all(&cfg);
+	app->ext = (struct check_ext){.cfg = &cfg, .words = words, .is_own = applet_is};
+	pass_on(app, words);
+	if (a)
+		good &= check_extensions(&app->ext);
 	ask_free(a);
 	return good;
 }
@@ -134,6 +168,7 @@ static int check_folder(struct check_app *app, bool *good)
 {
 	struct err e = {0};
 	struct check_files *f = check_files_new(app->from, &e);
+	struct check_config cfg = config_of(app);
 	struct check_source source;
 
 	if (!f) {
@@ -141,7 +176,8 @@ static int check_folder(struct check_app *app, bool *good)
 		return -1;
 	}
 	source = check_files_source(f);
-	*good = run(app, &source, NULL);
+	cfg.source = &source;
+	*good = check_all(&cfg);
 	check_files_free(f);
 	return 0;
 }
@@ -183,5 +219,6 @@ int check_main(int argc, char **argv)
 		return 1;
 	check_write_end(&app.writer, good, &out);
 	print(&out);
+	check_ext_fini(&app.ext);
 	return good ? 0 : 1;
 }

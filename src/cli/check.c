@@ -122,7 +122,7 @@ static void add_json(struct check_writer *w, const struct check *c, const struct
 
 	if (!w->list)
 		w->list = json_list();
-	if (w->category != c->category)
+	if (!w->category || strcmp(w->category, c->category) != 0)
 		json_set_text(
 			json_push(w->list, json_object()), "categoryName", c->category);
 	w->category = c->category;
@@ -139,7 +139,7 @@ static void add_json(struct check_writer *w, const struct check *c, const struct
 
 static void put_heading(struct check_writer *w, const char *category, struct buf *out)
 {
-	if (w->category == category)
+	if (w->category && strcmp(w->category, category) == 0)
 		return;
 	buf_printf(out, "%s%s\n", w->category ? "\n" : "", category);
 	for (size_t i = 0; i < strlen(category); i++)

@@ -33,8 +33,10 @@ static bool is_program(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-static bool find(const char *name, char *out, size_t size)
+bool extension_find(const char *name, char *out, size_t size)
 {
+	if (!*name || strlen(name) > NAME_MAX_ || strchr(name, '/'))
+		return false;
 	for (size_t i = 0; i < countof(prefixes); i++) {
 		struct slice rest = slice_of(getenv("PATH")), dir;
 
@@ -53,8 +55,7 @@ bool extension_run(const char *name, char **argv)
 {
 	char path[4096];
 
-	if (!*name || strlen(name) > NAME_MAX_ || strchr(name, '/') ||
-		!find(name, path, sizeof path))
+	if (!extension_find(name, path, sizeof path))
 		return false;
 	argv[0] = path;
 	execv(path, argv);

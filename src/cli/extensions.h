@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Where it is; false: nowhere. */
+bool extension_find(const char *name, char *out, size_t size);
+
 /* Runs it in our place, with argv[1..] as its words; returns only when there is none
  * (false) or it cannot be run (true: it is told). */
 bool extension_run(const char *name, char **argv);
