@@ -5,6 +5,8 @@ int command_print(const char *command, const struct buf *out)
 {
 	struct slice text = buf_slice(out);
 
+	if (!text.p)
+		return 0;
 	if (fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0)
 		return 0;
 	fprintf(stderr, "mesh %s: cannot write\n", command);

@@ -63,15 +63,12 @@ static int http_refused(
 			      : "");
 }
 
-static int http_answer(struct way *w, const char *end, struct buf *plain,
+/* `line` is the first, the head is `used` bytes. */
+static int http_answer(struct way *w, struct slice line, size_t used, struct buf *plain,
 	enum coded_at *at, struct err *e)
 {
-	struct slice all = buf_slice(&w->got), line;
-	size_t used = (size_t)(end - all.p) + 4;
 	int status = 0;
 
-	line = slice_bytes(
-		all.p, (size_t)((const char *)memchr(all.p, '\r', all.n) - all.p));
 	if (line.n >= 12 && slice_starts(line, SLICE("HTTP/1.")))
 		status = (int)strtol(line.p + 9, NULL, 10);
 	if (status >= 200 && status < 300)
@@ -84,7 +81,7 @@ static int http_read(void *codec, struct slice in, struct buf *plain, struct buf
 	enum coded_at *at, struct err *e)
 {
 	struct way *w = codec;
-	struct slice all;
+	struct slice all, line;
 	const char *end;
 
 	(void)out;
@@ -93,8 +90,11 @@ static int http_read(void *codec, struct slice in, struct buf *plain, struct buf
 	if (gather(w, in, e))
 		return -1;
 	all = buf_slice(&w->got);
-	end = memmem(all.p, all.n, "\r\n\r\n", 4);
-	return end ? http_answer(w, end, plain, at, e) : 0;
+	end = all.p ? memmem(all.p, all.n, "\r\n\r\n", 4) : NULL;
+	if (!end)
+		return 0;
+	line = slice_bytes(all.p, strcspn(all.p, "\r"));
+	return http_answer(w, line, (size_t)(end - all.p) + 4, plain, at, e);
 }
 
 static void http_ask(struct way *w, const struct via *v)
@@ -165,7 +165,7 @@ static int socks_answer(
 	struct slice s = buf_slice(&w->got);
 	uint8_t status;
 
-	if (s.n < 5 || s.n < socks_answer_size(s))
+	if (!s.p || s.n < 5 || s.n < socks_answer_size(s))
 		return 0;
 	status = (uint8_t)s.p[1];
 	if (status == 0)
