@@ -9,7 +9,8 @@
  */
 #include "api/api.h"
 
-/* Appends the message `m` (any generated struct), on one line.  -1 when `out` is full. */
+/* Appends the message `m` (any generated struct), on one line.  -1 when `out` is full.
+ */
 int api_json(const void *m, struct buf *out);
 
 #endif

@@ -23,6 +23,7 @@ struct json *check_get(struct check_run *r, struct err *e, const char *fmt, ...)
 	j = s->get(s->arg, path, &why);
 	if (!j && r->cfg->offline && why.code == ERR_CLOSED)
 		r->unknown = why;
+	r->forbidden |= !j && why.code == ERR_DENIED;
 	if (!j && e)
 		*e = why;
 	return j ? json_set(r->cache, path, j) : NULL;
@@ -40,6 +41,7 @@ static int try(struct check_run *r, const struct check *c, struct err *e)
 
 	for (;;) {
 		*e = r->unknown = (struct err){0};
+		r->forbidden = false;
 		if (c->run(r, e) == 0) {
 			*e = r->unknown;
 			return 0;
@@ -65,6 +67,17 @@ static bool concerns(struct check_run *r, const struct check *c)
 	return true;
 }
 
+/* What may not be seen is not mended by making it. */
+static void tell(const struct check_run *r, const struct check *c, const struct err *e)
+{
+	struct check with_rights = *c;
+
+	if (e->code == ERR_DENIED && r->forbidden)
+		with_rights.cure = "ask for the right to read it: kubectl auth can-i "
+				   "--list";
+	r->cfg->on_result(r->cfg->arg, &with_rights, e);
+}
+
 bool check_all(const struct check_config *cfg)
 {
 	struct check_run r = {.cfg = cfg, .cache = json_object()};
@@ -80,7 +93,7 @@ bool check_all(const struct check_config *cfg)
 			good &= (c->flags & CHECK_WARN) != 0;
 			stop = (c->flags & CHECK_FATAL) != 0;
 		}
-		cfg->on_result(cfg->arg, c, &e);
+		tell(&r, c, &e);
 	}
 	json_free(r.cache);
 	return good;

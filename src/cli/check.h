@@ -91,6 +91,7 @@ struct check_run {
 	const struct check_config *cfg;
 	struct json *cache; /* by path; emptied before a second try */
 	struct err unknown; /* what the source of a check could not know */
+	bool forbidden;     /* it may not be seen */
 };
 /* Borrowed until the next try. */
 struct json *check_get(struct check_run *r, struct err *e, const char *fmt, ...)

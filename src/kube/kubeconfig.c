@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/obj.h"
 #include "kube/config.h"
+#include "tls/cert.h"
 
 #define FILE_LIMIT ((size_t)1024 * 1024)
 
@@ -99,6 +100,37 @@ static int read_pem(
 
 /* ---- the cluster ---- */
 
+#define PEM_END "-----END CERTIFICATE-----"
+
+/* Those that can be used: a system's bundle has some with algorithms of the past. */
+static int keep_usable(struct slice all, struct buf *out, struct err *e)
+{
+	const char *end;
+
+	while (all.n && (end = memmem(all.p, all.n, PEM_END, strlen(PEM_END)))) {
+		struct slice one =
+			slice_bytes(all.p, (size_t)(end - all.p) + strlen(PEM_END));
+		struct cert *c = cert_read(one, NULL);
+
+		if (c && (buf_adds(out, one) || buf_char(out, '\n')))
+			err_set(e, ERR_LIMIT, "out of memory");
+		cert_free(c);
+		all = slice_bytes(all.p + one.n, all.n - one.n);
+	}
+	return buf_len(out) ? 0 : err_set(e, ERR_SYNTAX, "it has no certificate");
+}
+
+static int read_bundle(const char *path, struct buf *out, struct err *e)
+{
+	struct buf text = BUF_INIT;
+	int rc = file_read(path, FILE_LIMIT, &text, e);
+
+	if (rc == 0 && keep_usable(buf_slice(&text), out, e))
+		rc = err_wrap(e, "%s", path);
+	buf_fini(&text);
+	return rc;
+}
+
 /* A server that names no authority of its own is vouched for by the system's. */
 static int read_roots(struct buf *out, struct err *e)
 {
@@ -109,7 +141,7 @@ static int read_roots(struct buf *out, struct err *e)
 
 	for (size_t i = 0; i < countof(files); i++)
 		if (files[i] && file_stamp(files[i]))
-			return file_read(files[i], FILE_LIMIT, out, e);
+			return read_bundle(files[i], out, e);
 	return err_set(e, ERR_MISSING,
 		"the cluster has no certificate-authority (nor -data), and the system "
 		"has no certificates: nobody would vouch for the server");

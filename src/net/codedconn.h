@@ -27,7 +27,8 @@ struct coded_ops {
 	int (*read)(void *codec, struct slice in, struct buf *plain, struct buf *out,
 		enum coded_at *at, struct err *e);
 	int (*wrap)(void *codec, struct slice bytes, struct buf *out); /* NULL: as is */
-	void (*bye)(void *codec, struct buf *out); /* before a close in order, or NULL */
+	void (*bye)(
+		void *codec, struct buf *out); /* before a close in order, or NULL */
 	void (*free)(void *codec);
 	bool is_whole; /* one direction cannot end alone */
 };

@@ -378,7 +378,8 @@ static int keep_chain(struct handshake *h, struct err *e)
 	const mbedtls_x509_crt *c = mbedtls_ssl_get_peer_cert(&h->ssl);
 
 	for (; h->chain && c && c->raw.p; c = c->next)
-		if (pem_wrap("CERTIFICATE", slice_bytes(c->raw.p, c->raw.len), h->chain))
+		if (pem_wrap(
+			    "CERTIFICATE", slice_bytes(c->raw.p, c->raw.len), h->chain))
 			return err_set(e, ERR_LIMIT, "TLS: out of memory");
 	return 1;
 }

@@ -11,7 +11,7 @@
 #include "viz/pods.h"
 
 struct look_config {
-	const char *command; /* in messages: "mesh stat" */
+	const char *command;        /* in messages: "mesh stat" */
 	struct kube_config cluster; /* zeroed: as kube.h says, and `mesh local`'s */
 	const char *control_ns;
 	uint64_t window; /* ns between two readings; 0: one reading */

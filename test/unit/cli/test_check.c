@@ -602,6 +602,42 @@ TEST(files_are_looked_at_as_far_as_they_tell)
 	OK(!check_files_new(dir, &e));
 }
 
+static struct json *get_nothing(void *arg, const char *path, struct err *e)
+{
+	(void)arg;
+	if (strcmp(path, "/version") == 0)
+		return json_copy(json_get(cluster, path));
+	err_set(e, ERR_DENIED, "the API server answers 403: not yours");
+	return NULL;
+}
+
+static void on_cure(void *arg, const struct check *c, const struct err *e)
+{
+	if (e->code == ERR_DENIED)
+		buf_printf(arg, "%s: %s\n", c->name, c->cure);
+}
+
+TEST(what_may_not_be_seen_is_not_mended_by_installing)
+{
+	static const struct check_source source = {get_nothing, may, NULL};
+	struct buf cures = BUF_INIT;
+	struct check_config cfg = {.when = CHECK_NORMAL,
+		.namespace = "mesh",
+		.version = MESH_VERSION,
+		.source = &source,
+		.now = now,
+		.tries = 1,
+		.on_result = on_cure,
+		.arg = &cures};
+
+	make_cluster();
+	OK(!check_all(&cfg));
+	buf_char(&cures, '\0');
+	OK(strstr(cures.p,
+		"control plane Namespace exists: ask for the right to read it"));
+	buf_fini(&cures);
+}
+
 TEST(results_are_written_as_a_table_or_as_json)
 {
 	static const struct check good = {"a", "is so", CHECK_NORMAL, 0, NULL, "-"};

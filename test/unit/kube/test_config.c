@@ -5,6 +5,7 @@
 
 #include "base/obj.h"
 #include "t.h"
+#include "testca.h"
 #include "wire/yaml.h"
 
 static const char two[] =
@@ -149,4 +150,35 @@ TEST(what_cannot_be_used_is_said)
 			T_FAIL("%s: %s", refused[i].yaml, e.msg);
 		kube_target_fini(&t);
 	}
+}
+
+TEST(without_an_authority_the_systems_vouch)
+{
+	static const char yaml[] = WITH("server: 'https://x'", "token: t");
+	struct kube_target t = {0};
+	struct err e = {0};
+	struct testca ca;
+	struct buf pem = BUF_INIT;
+	char path[] = "/tmp/mesh-roots-XXXXXX";
+	int fd = mkstemp(path);
+
+	testca_init(&ca);
+	OK(cert_write_pem(ca.root, &pem, NULL) == 0);
+	dprintf(fd,
+		"-----BEGIN CERTIFICATE-----\nb2xk\n-----END CERTIFICATE-----\n%.*s",
+		SLICE_FMT(buf_slice(&pem)));
+	close(fd);
+	setenv("SSL_CERT_FILE", path, 1);
+	if (parse(&t, yaml, "/", NULL, &e))
+		T_FAIL("%s", e.msg);
+	OK(memmem(t.ca.p, buf_len(&t.ca), pem.p, buf_len(&pem) - 1));
+	OK(buf_len(&t.ca) < buf_len(&pem) + 10); /* the first is none */
+	kube_target_fini(&t);
+	OK(truncate(path, 30) == 0);
+	OK(parse(&t, yaml, "/", NULL, &e));
+	OK(strstr(e.msg, "it has no certificate"));
+	kube_target_fini(&t);
+	unlink(path);
+	buf_fini(&pem);
+	testca_fini(&ca);
 }
