@@ -179,8 +179,9 @@ static int read_exec(struct kube_target *t, const struct entry *cluster,
 	if (!spec)
 		return 0;
 	told = json_copy(cluster->j);
-	if (buf_len(&t->ca) && buf_base64(&ca, buf_slice(&t->ca)) == 0) {
-		buf_char(&ca, '\0'); /* also where it is a file's */
+	if (json_get(told, "certificate-authority") &&
+		buf_base64(&ca, buf_slice(&t->ca)) == 0) {
+		buf_char(&ca, '\0'); /* a file may be relative to ours */
 		json_set_text(told, "certificate-authority-data", ca.p);
 	}
 	t->exec = exec_plugin_new(spec, told, user->file->dir, e);

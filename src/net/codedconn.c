@@ -40,7 +40,9 @@ static void coded_gone(struct coded *c, const struct err *e)
 
 	if (c->dead)
 		return;
-	if (c->below)
+	if (c->below && e)
+		conn_end(c->below);
+	else if (c->below)
 		conn_finish(c->below);
 	c->below = NULL;
 	coded_die(c);

@@ -121,6 +121,18 @@ static void make_cluster(void)
 	buf_fini(&text);
 }
 
+/* The same again: keys take their time to make. */
+static void copy_cluster(void)
+{
+	static struct json *first;
+
+	if (!first) {
+		make_cluster();
+		first = cluster;
+	}
+	cluster = json_copy(first);
+}
+
 static struct json *get(void *arg, const char *path, struct err *e)
 {
 	const struct json *j = json_get(cluster, path);
@@ -334,7 +346,7 @@ TEST(each_thing_broken_is_named)
 		struct seen s;
 		bool good;
 
-		make_cluster();
+		copy_cluster();
 		break_it(i);
 		good = run(broken[i].when, &s);
 		if (!strstr(s.failed.p, broken[i].says) || good != broken[i].warns)
@@ -414,7 +426,7 @@ TEST(policies_that_let_proxies_in_are_none_to_name)
 	for (size_t i = 0; i < countof(good); i++) {
 		struct seen s;
 
-		make_cluster();
+		copy_cluster();
 		snprintf(text, sizeof text,
 			"items: [{metadata: {name: a, namespace: mesh}, spec: %s}]",
 			good[i]);
