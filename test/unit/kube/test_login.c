@@ -18,6 +18,7 @@ static char dir[64];
 static int status;
 static struct err failure;
 
+static const char *file(const char *name, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static const char *file(const char *name, const char *fmt, ...)
 {
 	static char path[2][200];
