@@ -4,15 +4,17 @@
 #include <string.h>
 
 #include "base/obj.h"
-#include "base/opt.h"
 #include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/discover.h"
 #include "tls/init.h"
 #include "viz/look.h"
 
 int diagnostics_main(int argc, char **argv);
 
 struct diagnostics_app {
-	const char *ns, *control_ns, *kubeconfig, *context;
+	const char *ns, *control_ns, *pod, *token, *form;
+	struct kube_config cluster;
 	struct ask *ask;
 	size_t failed;
 };
@@ -26,16 +28,13 @@ struct diagnostics_app {
 
 static const struct opt options[] = {
 	SAY("namespace", 'n', ns, "default", "NS", "of the workload"),
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(control_ns),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", 0, kubeconfig, NULL, "FILE", "how to reach the cluster"),
-	SAY("context", 0, context, NULL, "NAME", "which of its contexts"),
+	SAY("destination-pod", 0, pod, NULL, "NAME",
+		"endpoints, policy, profile: whom to ask; else one that is ready"),
+	SAY("token", 0, token, NULL, "TOKEN",
+		"endpoints, policy, profile: who asks, as NAMESPACE:POD or JSON"),
+	SAY("output", 'o', form, NULL, "FORM",
+		"endpoints: table or json; policy, profile: yaml or json"),
+	COMMAND_CLUSTER(AT(control_ns), AT(cluster)),
 };
 
 static void complain(void *arg, const char *what)
@@ -100,8 +99,7 @@ static int proxy_metrics(struct diagnostics_app *app, int n, char **word)
 {
 	struct workload w = {.ns = app->ns};
 	struct look_config cfg = {.command = "mesh diagnostics",
-		.kubeconfig = app->kubeconfig,
-		.context = app->context,
+		.cluster = app->cluster,
 		.control_ns = app->control_ns,
 		.wanted = is_wanted,
 		.arg = &w};
@@ -191,7 +189,7 @@ static int controller_metrics(struct diagnostics_app *app, int n, char **word)
 		"/api/v1/namespaces/%s/"
 		"pods?labelSelector=linkerd.io/control-plane-component",
 		app->control_ns);
-	app->ask = ask_new(app->kubeconfig, app->context, &e);
+	app->ask = ask_new(&app->cluster, &e);
 	list = app->ask ? ask_get(app->ask, path, &e) : NULL;
 	if (!list) {
 		complain(NULL, e.msg);
@@ -209,6 +207,111 @@ static int controller_metrics(struct diagnostics_app *app, int n, char **word)
 	return !at || app->failed ? 1 : 0;
 }
 
+/* ---- endpoints, profile, policy ---- */
+
+static int bad_form(const char *form, const char *one, const char *other)
+{
+	if (strcmp(form, one) == 0 || strcmp(form, other) == 0)
+		return 0;
+	fprintf(stderr, "mesh diagnostics: -o takes %s or %s\n", one, other);
+	return 64;
+}
+
+/* Asks for one of them; `e` has what went wrong. */
+typedef int discover_fn(const struct discover *d, struct diagnostics_app *app, int n,
+	char **word, struct buf *out, struct err *e);
+
+static int discover(struct diagnostics_app *app, discover_fn *fn, int n, char **word)
+{
+	struct discover d = {.control_ns = app->control_ns,
+		.pod = app->pod,
+		.token = app->token,
+		.form = app->form};
+	struct buf out = BUF_INIT;
+	struct err e = {0};
+	int rc;
+
+	d.ask = ask_new(&app->cluster, &e);
+	rc = d.ask && fn(&d, app, n, word, &out, &e) == 0 ? 0 : 1;
+	if (rc)
+		complain(NULL, e.msg);
+	else if (buf_len(&out))
+		rc = command_print("diagnostics", &out);
+	buf_fini(&out);
+	ask_free(d.ask);
+	return rc;
+}
+
+static int do_endpoints(const struct discover *d, struct diagnostics_app *app, int n,
+	char **word, struct buf *out, struct err *e)
+{
+	size_t found = 0;
+
+	(void)app;
+	if (discover_endpoints(d, (size_t)n, word, out, &found, e))
+		return -1;
+	if (!found)
+		fprintf(stderr, "No endpoints found.\n");
+	return 0;
+}
+
+static int endpoints(struct diagnostics_app *app, int n, char **word)
+{
+	if (!app->form)
+		app->form = "table";
+	if (bad_form(app->form, "table", "json"))
+		return 64;
+	if (n)
+		return discover(app, do_endpoints, n, word);
+	complain(NULL, "of what? as \"web.shop.svc.cluster.local:80\"");
+	return 64;
+}
+
+static int do_profile(const struct discover *d, struct diagnostics_app *app, int n,
+	char **word, struct buf *out, struct err *e)
+{
+	(void)app, (void)n;
+	return discover_profile(d, word[0], out, e);
+}
+
+static int profile(struct diagnostics_app *app, int n, char **word)
+{
+	if (!app->form)
+		app->form = "json";
+	if (bad_form(app->form, "yaml", "json"))
+		return 64;
+	if (n == 1)
+		return discover(app, do_profile, n, word);
+	complain(NULL,
+		"of what? as \"10.1.2.3:80\" or \"web.shop.svc.cluster.local:80\"");
+	return 64;
+}
+
+static int do_policy(const struct discover *d, struct diagnostics_app *app, int n,
+	char **word, struct buf *out, struct err *e)
+{
+	uint64_t port = 0;
+
+	(void)n;
+	if (!slice_u64(slice_of(word[1]), UINT16_MAX, &port) || !port)
+		return err_set(e, ERR_SYNTAX, "\"%s\" is no port", word[1]);
+	return discover_policy(d, app->ns, word[0], (uint16_t)port, out, e);
+}
+
+static int policy(struct diagnostics_app *app, int n, char **word)
+{
+	if (!app->form)
+		app->form = "yaml";
+	if (!app->token)
+		app->token = "default:diagnostics"; /* policies are for somebody */
+	if (bad_form(app->form, "yaml", "json"))
+		return 64;
+	if (n == 2)
+		return discover(app, do_policy, n, word);
+	complain(NULL, "of what? as \"po/web-1 8080\" or \"svc/web 80\"");
+	return 64;
+}
+
 /* ---- which of them ---- */
 
 static const struct {
@@ -217,6 +320,9 @@ static const struct {
 } verbs[] = {
 	{"proxy-metrics", proxy_metrics},
 	{"controller-metrics", controller_metrics},
+	{"endpoints", endpoints},
+	{"policy", policy},
+	{"profile", profile},
 };
 
 static int run(struct diagnostics_app *app, int n, char **word)
@@ -224,7 +330,8 @@ static int run(struct diagnostics_app *app, int n, char **word)
 	for (size_t i = 0; n && i < countof(verbs); i++)
 		if (strcmp(word[0], verbs[i].name) == 0)
 			return verbs[i].run(app, n - 1, word + 1);
-	complain(NULL, "what? proxy-metrics or controller-metrics");
+	complain(NULL, "what? proxy-metrics, controller-metrics, endpoints, policy "
+		       "or profile");
 	return 64;
 }
 
@@ -234,11 +341,17 @@ int diagnostics_main(int argc, char **argv)
 	int n = 0, status;
 
 	if (opt_asks_help(argc, argv)) {
+		opt_help_words("proxy-metrics controller-metrics endpoints policy "
+			       "profile");
 		opt_help(stdout,
 			"mesh diagnostics proxy-metrics KIND/NAME | controller-metrics "
-			"[option...]",
+			"|\n"
+			"       endpoints AUTHORITY... | policy po/NAME|svc/NAME PORT "
+			"|\n"
+			"       profile ADDRESS [option...]",
 			"Metrics of the proxies of a workload, or of the control "
-			"plane.",
+			"plane; and what the control plane\ntells a proxy that asks "
+			"for an address.",
 			options, countof(options));
 		return 0;
 	}

@@ -2,6 +2,7 @@
 /* mesh-identity: the certificate authority of the mesh. */
 #include <signal.h>
 
+#include "applets.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/obj.h"
@@ -208,17 +209,31 @@ static void stop(struct identity_app *app)
 		loop_free(app->loop);
 }
 
+/* Its flags are those of the control plane; without them there is none, and what is
+ * asked for are the certificates of pods. */
+static bool serves_identity(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strstr(argv[i], "-identity-") == argv[i] ||
+			strstr(argv[i], "--identity-") == argv[i])
+			return true;
+	return false;
+}
+
 int identity_main(int argc, char **argv)
 {
 	struct identity_app app = {0};
 	struct err e = {0};
 
 	if (opt_asks_help(argc, argv)) {
-		opt_help(stdout, "mesh-identity [option...]",
+		identities_help();
+		opt_help(stdout, "mesh identity --identity-scheme=SCHEME [option...]",
 			"The certificate authority of the mesh.", options,
 			countof(options));
 		return 0;
 	}
+	if (!serves_identity(argc, argv))
+		return identities_main(argc, argv);
 	if (opt_read(options, countof(options), &app, argc, argv, NULL, complain, NULL))
 		return 64;
 	if (!*app.cfg.scheme || !*app.cfg.trust_domain) {

@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/obj.h"
-#include "base/opt.h"
 #include "cli/ask.h"
+#include "cli/command.h"
 #include "ctl/inject_docs.h"
 #include "wire/yaml.h"
 
@@ -64,7 +64,8 @@ static const char *const setting_names[] = {
 
 struct inject_app {
 	const char *set[SETTING_COUNT];
-	const char *output, *values, *anchors, *namespace, *kubeconfig, *context;
+	const char *output, *values, *anchors, *namespace;
+	struct kube_config cluster;
 	bool manual, ingress, debug, native, external, verbose, offline;
 };
 
@@ -102,16 +103,7 @@ static const struct opt options[] = {
 	SAY("identity-trust-anchors-file", AT(anchors), "FILE",
 		"--manual: trust anchors; else as the values or the cluster say"),
 	YES("ignore-cluster", AT(offline), "--manual: ask no cluster"),
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(namespace),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", AT(kubeconfig), "FILE", "how to reach the cluster"),
-	SAY("context", AT(context), "NAME", "which of its contexts"),
+	COMMAND_CLUSTER(AT(namespace), AT(cluster)),
 	YES("verbose", AT(verbose), "also say what is in order"),
 	OUTPUT,
 };
@@ -194,7 +186,7 @@ static int read_path(const char *path, struct buf *out, struct err *e)
 static char *ask_cluster(
 	struct inject_app *app, const char *map, const char *key, struct err *e)
 {
-	struct ask *a = ask_new(app->kubeconfig, app->context, e);
+	struct ask *a = ask_new(&app->cluster, e);
 	struct json *got = NULL;
 	char path[512], *text = NULL;
 	const char *value;

@@ -391,12 +391,17 @@ static const struct command {
 
 static void help(void)
 {
+	static char words[256];
 	char text[1024];
-	size_t n = 0;
+	size_t n = 0, m = 0;
 
+	for (size_t i = 0; i < countof(commands); i++)
+		m += (size_t)snprintf(words + m, sizeof(words) - m, "%s%s",
+			i ? " " : "", commands[i].name);
 	for (size_t i = 0; i < countof(commands); i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "  %-12s%s\n",
 			commands[i].name, commands[i].help);
+	opt_help_words(words);
 	opt_help(stdout, "mesh local COMMAND [option...]", text, options,
 		countof(options));
 }

@@ -3,35 +3,19 @@
 #include "cli/prune.h"
 
 #include "base/obj.h"
-#include "base/opt.h"
+#include "cli/command.h"
 #include "tls/init.h"
 
 int prune_main(int argc, char **argv);
 
 struct prune_app {
 	struct install_config cfg;
-	const char *kubeconfig, *context;
+	struct kube_config cluster;
 };
 
 static const struct opt options[] = {
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.offset = offsetof(struct prune_app, cfg.namespace),
-		.preset = "mesh",
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	{.flag = "kubeconfig",
-		.kind = OPT_TEXT,
-		.offset = offsetof(struct prune_app, kubeconfig),
-		.arg = "FILE",
-		.help = "how to reach the cluster"},
-	{.flag = "context",
-		.kind = OPT_TEXT,
-		.offset = offsetof(struct prune_app, context),
-		.arg = "NAME",
-		.help = "which of its contexts"},
+	COMMAND_CLUSTER(offsetof(struct prune_app, cfg.namespace),
+		offsetof(struct prune_app, cluster)),
 };
 
 static void complain(void *arg, const char *what)
@@ -43,7 +27,7 @@ static void complain(void *arg, const char *what)
 static int render(struct prune_app *app, struct buf *out, struct err *e)
 {
 	struct install_kept kept = {0};
-	struct ask *a = ask_new(app->kubeconfig, app->context, e);
+	struct ask *a = ask_new(&app->cluster, e);
 	int r = a ? install_kept_read(a, app->cfg.namespace, &kept, e) : -1;
 
 	app->cfg.kept = &kept;
@@ -78,11 +62,8 @@ int prune_main(int argc, char **argv)
 	tls_init();
 	if (render(&app, &out, &e))
 		complain(NULL, e.msg);
-	else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
-		 fflush(stdout))
-		complain(NULL, "cannot write");
 	else
-		status = 0;
+		status = command_print("prune", &out);
 	buf_fini(&out);
 	return status;
 }

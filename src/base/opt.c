@@ -210,9 +210,32 @@ int opt_read(const struct opt *table, size_t n, void *into, int argc, char **arg
 	return r.mistakes;
 }
 
+/* One process shows help once. */
+static struct {
+	opt_help_fn *fn;
+	void *arg;
+	const char *words;
+} help_to;
+
+void opt_help_to(opt_help_fn *fn, void *arg)
+{
+	help_to.fn = fn;
+	help_to.arg = arg;
+	help_to.words = NULL;
+}
+
+void opt_help_words(const char *words)
+{
+	help_to.words = words;
+}
+
 void opt_help(FILE *to, const char *synopsis, const char *text, const struct opt *table,
 	size_t n)
 {
+	if (help_to.fn) {
+		help_to.fn(help_to.arg, help_to.words, table, n);
+		return;
+	}
 	fprintf(to, "usage: %s\n\n%s\n", synopsis, text);
 	for (size_t i = 0; i < n; i++) {
 		const struct opt *o = &table[i];

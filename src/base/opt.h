@@ -52,6 +52,16 @@ int opt_read(const struct opt *table, size_t n, void *into, int argc, char **arg
 void opt_help(FILE *to, const char *synopsis, const char *text, const struct opt *table,
 	size_t n);
 
+/*
+ * What opt_help() would print is told to `fn` instead, until it is NULL: for those who
+ * want the table.  `words`: what opt_help_words() said before; or NULL.
+ */
+typedef void opt_help_fn(
+	void *arg, const char *words, const struct opt *table, size_t n);
+void opt_help_to(opt_help_fn *fn, void *arg);
+/* The first words that the next opt_help() is about, blanks between: "up down". */
+void opt_help_words(const char *words);
+
 /* True when argv asks for help (-h, --help). */
 bool opt_asks_help(int argc, char **argv);
 

@@ -16,15 +16,15 @@ struct ask {
 	struct buf *text;
 };
 
-struct ask *ask_new(const char *kubeconfig, const char *context, struct err *e)
+struct ask *ask_new(const struct kube_config *cluster, struct err *e)
 {
 	struct ask *a = calloc(1, sizeof *a);
 	char path[512];
-	struct kube_config cfg = {.kubeconfig = kube_local_config(kubeconfig, path),
-		.context = context,
-		.component = "mesh-cli"};
+	struct kube_config cfg = *cluster;
 
 	must(a);
+	cfg.kubeconfig = kube_local_config(cluster->kubeconfig, path);
+	cfg.component = "mesh-cli";
 	a->loop = loop_new(e);
 	a->dns = a->loop ? dns_new(a->loop, NULL, e) : NULL;
 	a->kube = a->dns ? kube_new(a->loop, a->dns, &cfg, e) : NULL;
@@ -141,4 +141,32 @@ int ask_may(struct ask *a, const char *verb, const char *group, const char *reso
 	allowed = json_bool_at(answer, "status.allowed", false);
 	json_free(answer);
 	return allowed ? 0 : err_set(e, ERR_DENIED, "it is not allowed to you");
+}
+
+/* ---- for those who ask more ---- */
+
+struct loop *ask_loop(struct ask *a)
+{
+	return a->loop;
+}
+
+struct dns *ask_dns(struct ask *a)
+{
+	return a->dns;
+}
+
+struct kube *ask_kube(struct ask *a)
+{
+	return a->kube;
+}
+
+static void turn_over(void *arg)
+{
+	loop_stop(((struct ask *)arg)->loop);
+}
+
+void ask_settle(struct ask *a)
+{
+	loop_post(a->loop, turn_over, a);
+	(void)loop_run(a->loop, NULL); /* it has run before */
 }

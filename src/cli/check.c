@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 #include "base/obj.h"
+#include "cli/checksint.h"
 
 struct json *check_get(struct check_run *r, struct err *e, const char *fmt, ...)
 {
 	const struct check_source *s = r->cfg->source;
 	char path[700];
+	struct err why = {0};
 	struct json *j;
 	va_list ap;
 
@@ -18,7 +20,12 @@ struct json *check_get(struct check_run *r, struct err *e, const char *fmt, ...)
 	j = json_get(r->cache, path);
 	if (j)
 		return j;
-	j = s->get(s->arg, path, e);
+	j = s->get(s->arg, path, &why);
+	if (!j && r->cfg->offline && why.code == ERR_CLOSED)
+		r->unknown = why;
+	r->forbidden |= !j && why.code == ERR_DENIED;
+	if (!j && e)
+		*e = why;
 	return j ? json_set(r->cache, path, j) : NULL;
 }
 
@@ -33,9 +40,10 @@ static int try(struct check_run *r, const struct check *c, struct err *e)
 	unsigned left = c->flags & CHECK_RETRY ? r->cfg->tries : 1;
 
 	for (;;) {
-		*e = (struct err){0};
+		*e = r->unknown = (struct err){0};
+		r->forbidden = false;
 		if (c->run(r, e) == 0) {
-			e->code = ERR_NONE;
+			*e = r->unknown;
 			return 0;
 		}
 		if (left-- <= 1)
@@ -43,6 +51,31 @@ static int try(struct check_run *r, const struct check *c, struct err *e)
 		r->cfg->pause();
 		forget(r);
 	}
+}
+
+/* It could not be known. */
+static bool is_skipped(bool offline, const struct err *e)
+{
+	return offline && e->code == ERR_CLOSED;
+}
+
+static bool concerns(struct check_run *r, const struct check *c)
+{
+	for (size_t i = 0; i < check_conditions_count; i++)
+		if (strcmp(check_conditions[i].category, c->category) == 0)
+			return check_conditions[i].holds(r);
+	return true;
+}
+
+/* What may not be seen is not mended by making it. */
+static void tell(const struct check_run *r, const struct check *c, const struct err *e)
+{
+	struct check with_rights = *c;
+
+	if (e->code == ERR_DENIED && r->forbidden)
+		with_rights.cure = "ask for the right to read it: kubectl auth can-i "
+				   "--list";
+	r->cfg->on_result(r->cfg->arg, &with_rights, e);
 }
 
 bool check_all(const struct check_config *cfg)
@@ -54,13 +87,13 @@ bool check_all(const struct check_config *cfg)
 	for (size_t i = 0; i < checks_count && !stop; i++) {
 		const struct check *c = &checks[i];
 
-		if (!(c->when & cfg->when))
+		if (!(c->when & cfg->when) || !concerns(&r, c))
 			continue;
-		if (try(&r, c, &e)) {
+		if (try(&r, c, &e) && !is_skipped(cfg->offline, &e)) {
 			good &= (c->flags & CHECK_WARN) != 0;
 			stop = (c->flags & CHECK_FATAL) != 0;
 		}
-		cfg->on_result(cfg->arg, c, &e);
+		tell(&r, c, &e);
 	}
 	json_free(r.cache);
 	return good;
@@ -74,12 +107,16 @@ static const struct mark {
 	{"√", "32", "success"},
 	{"‼", "33", "warning"},
 	{"×", "31", "error"},
+	{"-", "90", "skipped"},
 };
 
-static const struct mark *mark_of(const struct check *c, const struct err *e)
+static const struct mark *mark_of(
+	const struct check_writer *w, const struct check *c, const struct err *e)
 {
 	if (e->code == ERR_NONE)
 		return &marks[0];
+	if (is_skipped(w->offline, e))
+		return &marks[3];
 	return &marks[c->flags & CHECK_WARN ? 1 : 2];
 }
 
@@ -98,23 +135,24 @@ static void add_json(struct check_writer *w, const struct check *c, const struct
 
 	if (!w->list)
 		w->list = json_list();
-	if (w->category != c->category)
+	if (!w->category || strcmp(w->category, c->category) != 0)
 		json_set_text(
 			json_push(w->list, json_object()), "categoryName", c->category);
 	w->category = c->category;
 	category = json_at(w->list, json_count(w->list) - 1);
 	j = json_push(json_need_list(category, "checks"), json_object());
 	json_set_text(j, "description", c->name);
-	json_set_text(j, "result", mark_of(c, e)->word);
+	json_set_text(j, "result", mark_of(w, c, e)->word);
 	if (e->code == ERR_NONE)
 		return;
 	json_set_text(j, "error", e->msg);
-	json_set_text(j, "hint", c->cure);
+	if (!is_skipped(w->offline, e))
+		json_set_text(j, "hint", c->cure);
 }
 
 static void put_heading(struct check_writer *w, const char *category, struct buf *out)
 {
-	if (w->category == category)
+	if (w->category && strcmp(w->category, category) == 0)
 		return;
 	buf_printf(out, "%s%s\n", w->category ? "\n" : "", category);
 	for (size_t i = 0; i < strlen(category); i++)
@@ -135,9 +173,11 @@ void check_write(struct check_writer *w, const struct check *c, const struct err
 	if (brief && e->code == ERR_NONE)
 		return;
 	put_heading(w, c->category, out);
-	put_sign(w, mark_of(c, e), out);
+	put_sign(w, mark_of(w, c, e), out);
 	buf_printf(out, " %s\n", c->name);
-	if (e->code != ERR_NONE)
+	if (is_skipped(w->offline, e))
+		buf_printf(out, "    skipped: %s\n", e->msg);
+	else if (e->code != ERR_NONE)
 		buf_printf(out, "    %s\n    %s\n", e->msg, c->cure);
 }
 

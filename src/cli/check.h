@@ -33,6 +33,14 @@ struct check {
 extern const struct check checks[];
 extern const size_t checks_count;
 
+/* Checks of a category are made only where it holds. */
+struct check_condition {
+	const char *category;
+	bool (*holds)(struct check_run *r);
+};
+extern const struct check_condition check_conditions[];
+extern const size_t check_conditions_count;
+
 struct check_source {
 	/* Owned; NULL with ERR_MISSING when the object is not there. */
 	struct json *(*get)(void *arg, const char *path, struct err *e);
@@ -47,12 +55,18 @@ struct check_config {
 	const char *namespace; /* of the control plane */
 	const char *workloads; /* namespace of the proxies to look at; NULL: all */
 	const char *version;   /* that is expected everywhere */
+	const char *cni_namespace;
+	bool cni; /* the plugin is meant to be there, whatever is installed */
+	/* The source is files: what it answers with ERR_CLOSED cannot be known, and
+	 * the check is skipped. */
+	bool offline;
 	const struct check_source *source;
 	const struct err *no_source; /* why there is none; else NULL */
 	uint64_t (*now)(void);       /* wall */
 	unsigned tries;              /* of what may become true */
 	void (*pause)(void);         /* between them */
-	/* Each, as it is known; e->code ERR_NONE: it is so. */
+	/* Each, as it is known; e->code ERR_NONE: it is so; offline and ERR_CLOSED: it
+	 * was skipped. */
 	void (*on_result)(void *arg, const struct check *c, const struct err *e);
 	void *arg;
 };
@@ -63,6 +77,7 @@ bool check_all(const struct check_config *cfg);
 struct check_writer {
 	const char *form; /* "table", "short" or "json" */
 	bool color;
+	bool offline;
 	const char *category; /* of the last line */
 	struct json *list;    /* categories, for JSON; or NULL */
 };
@@ -75,6 +90,8 @@ void check_write_end(struct check_writer *w, bool success, struct buf *out);
 struct check_run {
 	const struct check_config *cfg;
 	struct json *cache; /* by path; emptied before a second try */
+	struct err unknown; /* what the source of a check could not know */
+	bool forbidden;     /* it may not be seen */
 };
 /* Borrowed until the next try. */
 struct json *check_get(struct check_run *r, struct err *e, const char *fmt, ...)

@@ -114,6 +114,42 @@ int anchors_are_valid(struct check_run *r, struct err *e)
 	return lasts(r, anchors(r, e), "a trust anchor", 0, e);
 }
 
+/* What TLS stacks of proxies verify: see tls/session.h. */
+static int is_known_kind(const struct cert *c, const char *what, struct err *e)
+{
+	char key[CERT_KEY_TEXT];
+	unsigned bits;
+
+	cert_key_text(c, key);
+	if (sscanf(key, "RSA %u", &bits) != 1 || bits >= 2048)
+		return 0;
+	return err_set(e, ERR_DENIED,
+		"%s has a key of the kind %s: ECDSA P-256 is what to use", what, key);
+}
+
+int anchors_are_of_known_kind(struct check_run *r, struct err *e)
+{
+	struct cert *all = anchors(r, e), *one;
+	int rc = all ? 0 : -1;
+
+	for (size_t i = 0; rc == 0 && cert_der(all, i).n; i++) {
+		one = cert_read(cert_der(all, i), e);
+		rc = one ? is_known_kind(one, "a trust anchor", e) : -1;
+		cert_free(one);
+	}
+	cert_free(all);
+	return rc;
+}
+
+int issuer_is_of_known_kind(struct check_run *r, struct err *e)
+{
+	struct cert *i = issuer(r, e);
+	int rc = i ? is_known_kind(i, "the issuer's certificate", e) : -1;
+
+	cert_free(i);
+	return rc;
+}
+
 int anchors_last(struct check_run *r, struct err *e)
 {
 	return lasts(r, anchors(r, e), "a trust anchor", SOON, e);

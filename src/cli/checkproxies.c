@@ -6,7 +6,6 @@
 #include "cli/checksint.h"
 #include "ctl/inject.h"
 #include "tls/key.h"
-#include "wire/yaml.h"
 
 #define VERSION "linkerd.io/proxy-version"
 #define ANCHORS "linkerd.io/trust-root-sha256"
@@ -38,14 +37,11 @@ static bool is_over(const struct json *pod)
 
 int control_is_same_version(struct check_run *r, struct err *e)
 {
-	const struct json *map = check_get(r, e,
-		"/api/v1/namespaces/%s/configmaps/mesh-config", r->cfg->namespace);
-	struct json *values =
-		yaml_parse(slice_of(json_text_or(map, "data.values", "")), NULL);
+	struct json *values = check_values(r, e);
 	const char *version = json_text_or(values, "linkerdVersion", "unknown");
 	int rc = 0;
 
-	if (!map)
+	if (!values)
 		rc = -1;
 	else if (strcmp(version, r->cfg->version) != 0)
 		rc = err_set(e, ERR_DENIED, "control plane %s, cli %s", version,
@@ -137,6 +133,20 @@ static int has_version(struct check_run *r, const struct json *pod, struct err *
 		return 0;
 	return err_set(
 		e, ERR_DENIED, "its proxy is %s, cli %s", version, r->cfg->version);
+}
+
+int control_proxies_are_same_version(struct check_run *r, struct err *e)
+{
+	const struct json *pods = check_pods(r, e);
+
+	if (!pods)
+		return -1;
+	json_each(p, json_get(pods, "items"))
+	{
+		if (check_is_meshed(r, p) && has_version(r, p, e))
+			return name_pod(p, e);
+	}
+	return 0;
 }
 
 int proxies_are_same_version(struct check_run *r, struct err *e)

@@ -2,6 +2,7 @@
 #include "cli/installcmd.h"
 
 #include "base/obj.h"
+#include "cli/command.h"
 #include "cli/install.h"
 #include "cli/uninstall.h"
 #include "tls/init.h"
@@ -9,7 +10,7 @@
 struct command {
 	struct install_config cfg;
 	const char *name; /* of the command */
-	const char *kubeconfig, *context;
+	struct kube_config cluster;
 	bool crds, offline;
 };
 
@@ -31,24 +32,7 @@ static const struct opt options[] = {
 		.offset = AT(offline),
 		.help = "keep nothing of what is installed: a new issuer, a new "
 			"anchor"},
-	{.flag = "kubeconfig",
-		.kind = OPT_TEXT,
-		.offset = AT(kubeconfig),
-		.arg = "FILE",
-		.help = "how to reach the cluster"},
-	{.flag = "context",
-		.kind = OPT_TEXT,
-		.offset = AT(context),
-		.arg = "NAME",
-		.help = "which of its contexts"},
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.offset = CFG(namespace),
-		.preset = "mesh",
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
+	COMMAND_CLUSTER(CFG(namespace), AT(cluster)),
 	{.flag = "identity-trust-anchors-file",
 		.kind = OPT_TEXT,
 		.offset = CFG(anchors),
@@ -95,8 +79,8 @@ static void complain(void *arg, const char *what)
  * an issuer that must not be replaced. */
 static int keep(struct command *c, struct install_kept *kept, struct err *e)
 {
-	bool named = c->kubeconfig || c->context || c->cfg.upgrade;
-	struct ask *a = c->offline ? NULL : ask_new(c->kubeconfig, c->context, e);
+	bool named = c->cluster.kubeconfig || c->cluster.context || c->cfg.upgrade;
+	struct ask *a = c->offline ? NULL : ask_new(&c->cluster, e);
 	int r = a ? install_kept_read(a, c->cfg.namespace, kept, e) : 0;
 
 	if (!a && named && !c->offline)
@@ -113,7 +97,7 @@ static int keep(struct command *c, struct install_kept *kept, struct err *e)
 	return 0;
 }
 
-static int print(struct command *c, struct buf *out, struct err *e)
+static int render(struct command *c, struct buf *out, struct err *e)
 {
 	struct install_kept kept = {0};
 	int r;
@@ -122,10 +106,6 @@ static int print(struct command *c, struct buf *out, struct err *e)
 		r = install_crds(out, e);
 	else
 		r = keep(c, &kept, e) ? -1 : install_render(&c->cfg, out, e);
-	if (r == 0 &&
-		(fwrite(out->p + out->at, 1, buf_len(out), stdout) != buf_len(out) ||
-			fflush(stdout)))
-		r = err_set(e, ERR_SYS, "cannot write");
 	install_kept_fini(&kept);
 	return r;
 }
@@ -158,9 +138,11 @@ int install_command(int argc, char **argv, bool upgrade)
 		return 64;
 	}
 	tls_init();
-	r = print(&c, &out, &e);
+	r = render(&c, &out, &e);
 	if (r)
 		complain(&c, e.msg);
+	else
+		r = command_print(c.name, &out);
 	buf_fini(&out);
 	return r ? 1 : 0;
 }

@@ -260,22 +260,54 @@ static void lane_gone(struct conn *conn, void *arg, const struct err *e)
 static const struct conn_user dial_user = {
 	.on_open = lane_open, .on_in = lane_in, .on_gone = lane_gone};
 
-static struct conn *dial_tls(
-	struct channel *c, struct conn *tcp, struct ref *creds, struct err *e)
+static struct conn *dial_tls(struct channel *c, struct conn *tcp, struct ref *creds,
+	const char *const *alpn, struct err *e)
 {
-	static const char *const both[] = {"h2", "http/1.1", NULL};
 	struct tls_config tls = {.creds = (struct creds *)creds,
-		.alpn = c->cfg.alpn ? both : NULL,
+		.alpn = alpn,
 		.sni = c->sni,
-		.expect = c->expect};
+		.expect = c->expect,
+		.any_server = c->cfg.any_server};
 
 	return tlsconn_client(tcp, &tls, c->cfg.connect_timeout, e);
 }
 
+/* Bytes, then perhaps a proxy's way, then perhaps TLS. */
+static struct conn *dial(struct channel *c, const struct addr *to, struct ref *creds,
+	const char *const *alpn, struct err *e)
+{
+	struct tcp_opts o = {.connect_timeout = c->cfg.connect_timeout};
+	struct conn *conn = c->cfg.dial ? c->cfg.dial(c->cfg.dial_arg, e)
+					: tcp_dial(c->loop, to, &o, e);
+
+	if (conn && c->cfg.via)
+		conn = via_new(conn, c->cfg.via, c->cfg.connect_timeout, e);
+	if (conn && creds)
+		conn = dial_tls(c, conn, creds, alpn, e);
+	return conn;
+}
+
+struct conn *channel_dial(struct channel *c, const char *const *alpn, struct err *e)
+{
+	struct ref *creds = c->cfg.creds ? snap_get(c->cfg.creds) : NULL;
+	const struct lane *l = NULL;
+	struct conn *conn = NULL;
+
+	for (size_t i = 0; i < c->nlanes; i++)
+		if (c->lanes[i].wanted && (!l || c->lanes[i].client))
+			l = &c->lanes[i];
+	if (l && (creds || !c->cfg.creds))
+		conn = dial(c, &l->addr, creds, alpn, e);
+	else
+		err_set(e, ERR_BUSY, "%s is not resolved yet", c->authority);
+	ref_put(creds);
+	return conn;
+}
+
 static int lane_dial(struct lane *l, struct err *e)
 {
+	static const char *const both[] = {"h2", "http/1.1", NULL};
 	struct channel *c = l->channel;
-	struct tcp_opts o = {.connect_timeout = c->cfg.connect_timeout};
 	struct ref *creds = c->cfg.creds ? snap_get(c->cfg.creds) : NULL;
 	struct conn *conn;
 
@@ -284,9 +316,7 @@ static int lane_dial(struct lane *l, struct err *e)
 		timer_set(&c->retry, POLL_CREDS);
 		return 0;
 	}
-	conn = tcp_dial(c->loop, &l->addr, &o, e);
-	if (conn && creds)
-		conn = dial_tls(c, conn, creds, e);
+	conn = dial(c, &l->addr, creds, c->cfg.alpn ? both : NULL, e);
 	ref_put(creds);
 	if (!conn)
 		return -1;
@@ -468,8 +498,11 @@ struct channel *channel_new(
 	snprintf(c->sni, sizeof c->sni, "%s", cfg->sni ? cfg->sni : cfg->host);
 	snprintf(c->expect, sizeof c->expect, "%s",
 		cfg->expect ? cfg->expect : cfg->host);
-	snprintf(c->authority, sizeof c->authority, "%.*s:%u", (int)n, cfg->host,
-		cfg->port);
+	if (cfg->authority)
+		snprintf(c->authority, sizeof c->authority, "%s", cfg->authority);
+	else
+		snprintf(c->authority, sizeof c->authority, "%.*s:%u", (int)n,
+			cfg->host, cfg->port);
 	if (!c->cfg.connect_timeout)
 		c->cfg.connect_timeout = 5 * NS_PER_S;
 	if (!c->cfg.backoff_min)

@@ -10,6 +10,7 @@
  */
 #include "ev/dns.h"
 #include "http/client.h"
+#include "net/via.h"
 #include "tls/session.h"
 
 struct channel;
@@ -22,7 +23,16 @@ struct channel_config {
 	bool alpn;                /* offer h2 and http/1.1, and speak what is chosen */
 	struct snap *creds;       /* TLS when not NULL; waits until a value is there */
 	const char *sni, *expect; /* NULL: host */
-	uint64_t connect_timeout; /* ns; 0: 5 s */
+	bool any_server;          /* with creds: whoever answers is believed */
+	/* Calls go to this name, and `host` is only where it is reached: a proxy that
+	 * `via` says (borrowed).  NULL: `host` itself. */
+	const char *authority;
+	const struct via *via;
+	/* Makes each connection instead, NULL when it cannot; `host` is a literal
+	 * address then, and only a name.  Or NULL. */
+	struct conn *(*dial)(void *dial_arg, struct err *e);
+	void *dial_arg;
+	uint64_t connect_timeout;          /* ns; 0: 5 s */
 	uint64_t backoff_min, backoff_max; /* ns; 0: 100 ms, 10 s */
 	double backoff_jitter;
 	uint64_t wait_max; /* ns a call waits for a connection before ERR_TIMEOUT; 0: 10
@@ -43,6 +53,10 @@ const char *channel_authority(const struct channel *c); /* "host:port" */
 struct loop *channel_loop(const struct channel *c);
 /* Makes the stack of one call: the channel's filter, and the channel. */
 void channel_stack(struct channel *c, struct stack *s);
+
+/* A connection of one's own to where calls go, made as theirs are; not open yet.  After
+ * a call has had an answer: ERR_BUSY before. */
+struct conn *channel_dial(struct channel *c, const char *const *alpn, struct err *e);
 
 /* Carries one exchange out on a connection, waiting for one when there is none. */
 void channel_begin(struct channel *c, struct exch *x);

@@ -4,16 +4,11 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/log.h"
 #include "base/obj.h"
 #include "kube/call.h"
-#include "tls/creds.h"
 
 #define CALL_TIMEOUT (60 * NS_PER_S)
 #define BACKOFF_MAX  (2 * NS_PER_S) /* between connections: one server, one of us */
-#define TOKEN_MAX    ((size_t)64 * 1024)
-#define CA_MAX       ((size_t)1024 * 1024)
 
 struct kube_call {
 	struct list node;
@@ -30,98 +25,29 @@ struct kube_call {
 	void *arg;
 };
 
-/* ---- credentials ---- */
-
-static int load_creds(struct kube *k, struct err *e)
-{
-	const struct kube_target *t = &k->target;
-	struct creds_spec spec = {
-		.anchors_pem = buf_slice(&t->ca),
-		.chain_pem = buf_slice(&t->cert),
-	};
-	struct key *key = NULL;
-	struct creds *c;
-
-	if (buf_len(&t->key)) {
-		key = key_read(buf_slice(&t->key), e);
-		if (!key)
-			return err_wrap(e, "client key");
-		spec.key = key;
-	}
-	c = creds_new(&spec, e);
-	key_free(key);
-	if (!c)
-		return -1;
-	snap_set(&k->creds, creds_ref(c));
-	return 0;
-}
-
-/* Both files of a pod change while it runs: the kubelet renews them. */
-static void reload_ca(struct kube *k)
-{
-	struct kube_target *t = &k->target;
-	uint64_t stamp = t->ca_file ? file_stamp(t->ca_file) : 0;
-	struct buf fresh = BUF_INIT;
-	struct err e = {0};
-
-	if (stamp == 0 || stamp == k->ca_stamp)
-		return;
-	k->ca_stamp = stamp;
-	if (file_read(t->ca_file, CA_MAX, &fresh, &e) == 0) {
-		struct buf old = t->ca;
-
-		t->ca = fresh;
-		fresh = old;
-		if (load_creds(k, &e) == 0)
-			goto out;
-		fresh = t->ca;
-		t->ca = old;
-	}
-	log_warn("kube", "the CA cannot be read again", LE(&e));
-out:
-	buf_fini(&fresh);
-}
-
-static void reload_token(struct kube *k)
-{
-	struct kube_target *t = &k->target;
-	uint64_t stamp = t->token_file ? file_stamp(t->token_file) : 0;
-	struct buf text = BUF_INIT;
-	struct err e = {0};
-
-	if (stamp == 0 || stamp == k->token_stamp)
-		return;
-	k->token_stamp = stamp;
-	if (file_read(t->token_file, TOKEN_MAX, &text, &e)) {
-		log_warn("kube", "the token cannot be read again", LE(&e));
-	} else {
-		free(t->token);
-		t->token = slice_dup(slice_trim(buf_slice(&text)));
-		must(t->token);
-	}
-	buf_fini(&text);
-}
-
 /* ---- the client ---- */
 
 static int open_channel(struct kube *k, struct dns *d, struct err *e)
 {
 	const struct kube_target *t = &k->target;
 	struct channel_config cfg = {
-		.host = t->host,
-		.port = t->port,
+		.host = t->proxy_host ? t->proxy_host : t->host,
+		.port = t->proxy_host ? t->proxy_port : t->port,
 		.kind = HTTP_KIND_1,
 		.alpn = t->tls,
 		.creds = t->tls ? &k->creds : NULL,
-		.sni = t->server_name,
-		.expect = t->server_name,
+		.sni = t->server_name ? t->server_name : t->host,
+		.any_server = t->any_server,
+		.via = t->proxy_host ? &t->via : NULL,
+		.authority = k->authority,
 		.backoff_max = BACKOFF_MAX,
 	};
 
-	if (t->tls && load_creds(k, e))
+	cfg.expect = cfg.sni;
+	snprintf(k->authority, sizeof k->authority,
+		strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host, t->port);
+	if (kube_login_begin(k, e))
 		return -1;
-	if (t->ca_file)
-		k->ca_stamp = file_stamp(t->ca_file);
 	k->channel = channel_new(k->loop, d, &cfg, e);
 	return k->channel ? 0 : -1;
 }
@@ -190,35 +116,28 @@ struct fetch *kube_fetch(struct kube *k, const char *method, const char *path,
 	const char *content_type, struct slice body, const struct fetch_user *user,
 	void *arg, struct err *e)
 {
-	struct buf full = BUF_INIT, bearer = BUF_INIT;
-	struct field fields[4] = {
-		{.name = SLICE("accept"), .value = SLICE("application/json")},
-		{.name = SLICE("user-agent"), .value = slice_of(k->component)},
-	};
-	struct fetch_spec spec = {.method = method, .fields = fields, .nfields = 2};
-	struct fetch *f = NULL;
+	struct buf full = BUF_INIT;
+	struct kube_fields f;
+	struct fetch_spec spec = {.method = method, .body = body};
+	struct fetch *fetch = NULL;
 
-	reload_ca(k);
-	reload_token(k);
-	if (k->target.token) {
-		buf_printf(&bearer, "Bearer %s", k->target.token);
-		fields[spec.nfields++] = (struct field){
-			.name = SLICE("authorization"), .value = buf_slice(&bearer)};
-	}
+	if (kube_login_fields(k, &f, e))
+		return NULL;
+	kube_fields_add(&f, "accept", slice_of("application/json"));
 	if (body.n)
-		fields[spec.nfields++] = (struct field){
-			.name = SLICE("content-type"), .value = slice_of(content_type)};
+		kube_fields_add(&f, "content-type", slice_of(content_type));
 	buf_printf(&full, "%s%s", k->target.prefix, path);
 	buf_char(&full, '\0');
 	spec.path = full.p;
-	spec.body = body;
-	if (full.failed || bearer.failed)
+	spec.fields = f.v;
+	spec.nfields = f.n;
+	if (full.failed)
 		err_set(e, ERR_LIMIT, "out of memory");
 	else
-		f = fetch_begin(k->channel, &spec, user, arg, e);
+		fetch = fetch_begin(k->channel, &spec, user, arg, e);
 	buf_fini(&full);
-	buf_fini(&bearer);
-	return f;
+	kube_fields_fini(&f);
+	return fetch;
 }
 
 static void call_free(struct kube_call *c)
@@ -264,6 +183,8 @@ static void on_head(void *arg, struct fetch *f, const struct rsp_head *head)
 
 	(void)f;
 	c->status = head->status;
+	if (head->status == 401)
+		kube_login_refused(c->kube);
 }
 
 static void on_data(void *arg, struct fetch *f, struct slice bytes)

@@ -6,19 +6,26 @@
  * A client of the Kubernetes API: REST calls, and watches that keep themselves current.
  *
  * In a cluster: the service account's token (read again when it changes) and CA,
- * address from KUBERNETES_SERVICE_HOST/PORT.  Elsewhere: a kubeconfig (KUBECONFIG or
- * ~/.kube/config: certificates, tokens).  One loop.
+ * address from KUBERNETES_SERVICE_HOST/PORT.  Elsewhere: a kubeconfig (KUBECONFIG's
+ * files together, or ~/.kube/config): certificates, tokens, passwords, exec plugins
+ * (execcred.h; they block); proxies by proxy-url or HTTPS_PROXY.  One loop.
  */
 #include "ev/dns.h"
 #include "wire/json.h"
 
 struct kube;
 
+#define KUBE_GROUPS_MAX 32
+
 struct kube_config {
 	const char *
-		kubeconfig; /* NULL: in cluster, else KUBECONFIG, else ~/.kube/config */
+		kubeconfig; /* NULL: KUBECONFIG, else in cluster, else ~/.kube/config */
 	const char *context;   /* NULL: current-context */
 	const char *component; /* who we are, in events and User-Agent; NULL: "mesh" */
+	/* Whom to act for (impersonation); stronger than what the kubeconfig says. */
+	const char *as;
+	const char *as_groups[KUBE_GROUPS_MAX];
+	size_t n_as_groups;
 };
 /*
  * For commands: `given`, or the kubeconfig of the `mesh local` that runs here where
@@ -30,6 +37,9 @@ struct kube *kube_new(
 void kube_free(struct kube *k); /* its watches are freed before */
 /* The namespace of the pod or of the context; NULL when unknown. */
 const char *kube_namespace(const struct kube *k);
+
+/* Appends `text` with %XX for all but unreserved characters (RFC 3986, 2.3). */
+void kube_escape(struct buf *out, const char *text);
 
 struct kube_call;
 /* status 0: it failed below HTTP, e says how.  `body` is borrowed; NULL when not JSON.

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/obj.h"
+#include "http/ws.h"
 #include "local/verbs.h"
-#include "local/ws.h"
 #include "tls/key.h"
 
 #define PROTOCOL    "v5.channel.k8s.io"

@@ -10,7 +10,7 @@
  * wsconn_finish() was called, then calls wsconn_fini().
  */
 #include "http/site.h"
-#include "local/ws.h"
+#include "http/ws.h"
 
 struct wsconn_user {
 	void (*on_message)(void *arg, struct slice m);

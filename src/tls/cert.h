@@ -36,6 +36,12 @@ struct slice cert_der(const struct cert *c, size_t i);
 int cert_write_pem(
 	const struct cert *c, struct buf *out, struct err *e); /* whole chain */
 
+/* Its first certificate for people, laid out as `openssl x509 -text` does. */
+int cert_write_text(const struct cert *c, struct buf *out);
+#define CERT_KEY_TEXT 32
+/* "ECDSA P-256", "RSA 2048" */
+void cert_key_text(const struct cert *c, char out[CERT_KEY_TEXT]);
+
 /* ---- requests (PKCS#10) ---- */
 /* CN = SAN DNS = name, signed by `k`; DER. */
 int csr_write(const char *name, const struct key *k, struct buf *der, struct err *e);

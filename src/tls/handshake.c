@@ -5,6 +5,7 @@
 #include <mbedtls/ssl.h>
 
 #include "base/obj.h"
+#include "tls/cert.h"
 #include "tls/credsint.h"
 #include "tls/init.h"
 
@@ -21,6 +22,7 @@ struct secret {
 struct handshake {
 	unsigned magic;
 	bool is_server, need_cert;
+	struct buf *chain; /* the server's certificates go there, or NULL */
 	struct creds *creds;
 	mbedtls_ssl_context ssl;
 	mbedtls_ssl_config conf;
@@ -150,7 +152,8 @@ static int set_alpn(struct handshake *h, const char *const *list, struct err *e)
 static int authmode(bool is_server, const struct tls_config *cfg)
 {
 	if (!is_server)
-		return MBEDTLS_SSL_VERIFY_REQUIRED;
+		return cfg->any_server ? MBEDTLS_SSL_VERIFY_NONE
+				       : MBEDTLS_SSL_VERIFY_REQUIRED;
 	/* Refusals are ours, see check_client(). */
 	return cfg->ask_client_cert || cfg->need_client_cert
 		       ? MBEDTLS_SSL_VERIFY_OPTIONAL
@@ -221,6 +224,7 @@ struct handshake *handshake_new(
 	h->magic = HANDSHAKE_MAGIC;
 	h->is_server = is_server;
 	h->need_cert = cfg->need_client_cert;
+	h->chain = is_server ? NULL : cfg->chain;
 	h->creds = cfg->creds;
 	ref_get(creds_ref(h->creds));
 	mbedtls_ssl_init(&h->ssl);
@@ -368,6 +372,18 @@ static int check_client(struct handshake *h, struct err *e)
 	return 1;
 }
 
+/* A client is done: what the server showed. */
+static int keep_chain(struct handshake *h, struct err *e)
+{
+	const mbedtls_x509_crt *c = mbedtls_ssl_get_peer_cert(&h->ssl);
+
+	for (; h->chain && c && c->raw.p; c = c->next)
+		if (pem_wrap(
+			    "CERTIFICATE", slice_bytes(c->raw.p, c->raw.len), h->chain))
+			return err_set(e, ERR_LIMIT, "TLS: out of memory");
+	return 1;
+}
+
 static int run(struct handshake *h, struct err *e)
 {
 	int ret = mbedtls_ssl_handshake(&h->ssl);
@@ -379,7 +395,7 @@ static int run(struct handshake *h, struct err *e)
 		return 0;
 	if (ret != 0)
 		return fail(h, ret, e);
-	return h->is_server ? check_client(h, e) : 1;
+	return h->is_server ? check_client(h, e) : keep_chain(h, e);
 }
 
 int handshake_run(struct handshake *h, const uint8_t *in, size_t n, size_t *used,

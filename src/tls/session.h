@@ -31,6 +31,10 @@ struct tls_config {
 	const char *sni;    /* NULL: none is sent */
 	const char *expect; /* DNS, URI or IP identity the peer must have; NULL: chain
 			       only */
+	bool any_server;    /* whoever answers is believed: only to look at it, or where
+			       the user says so */
+	struct buf *chain;  /* takes the server's certificates as PEM, leaf first, when
+			       the handshake ends; or NULL */
 	/* server */
 	bool ask_client_cert; /* ask; a certificate that comes must verify */
 	bool need_client_cert;

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
-#include "kube/kube.h"
 #include "viz/scrape.h"
 
 #define LONG (2 * NS_PER_S) /* what takes longer says so */
@@ -123,11 +122,10 @@ static void on_pods(void *arg, int status, const struct json *body, const struct
 static int run(struct looking *l, struct err *e)
 {
 	char path[512];
-	struct kube_config k = {
-		.kubeconfig = kube_local_config(l->cfg->kubeconfig, path),
-		.context = l->cfg->context,
-		.component = "mesh-cli"};
+	struct kube_config k = l->cfg->cluster;
 
+	k.kubeconfig = kube_local_config(k.kubeconfig, path);
+	k.component = "mesh-cli";
 	l->loop = loop_new(e);
 	l->dns = l->loop ? dns_new(l->loop, NULL, e) : NULL;
 	l->kube = l->dns ? kube_new(l->loop, l->dns, &k, e) : NULL;

@@ -7,13 +7,12 @@
  * now and a while later.  Blocks; says on standard error which pods did not answer and,
  * at a terminal, how long it will take.
  */
+#include "kube/kube.h"
 #include "viz/pods.h"
 
 struct look_config {
-	const char *command; /* in messages: "mesh stat" */
-	const char
-		*kubeconfig; /* NULL: KUBECONFIG, the pod's, `mesh local`'s, ~/.kube */
-	const char *context;
+	const char *command;        /* in messages: "mesh stat" */
+	struct kube_config cluster; /* zeroed: as kube.h says, and `mesh local`'s */
 	const char *control_ns;
 	uint64_t window; /* ns between two readings; 0: one reading */
 	bool (*wanted)(void *arg, const struct viz_pod *p); /* NULL: all */

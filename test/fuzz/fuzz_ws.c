@@ -5,7 +5,7 @@
  * whose side reads, and the cut.
  */
 #include "base/obj.h"
-#include "local/ws.h"
+#include "http/ws.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `mesh check` against what `mesh install` makes, whole and broken in one place. */
 #include "cli/check.h"
+#include "cli/checkfiles.h"
 
 #include <stdlib.h>
 
@@ -68,8 +69,12 @@ static void put_doc(const struct json *d)
 
 static const char pods[] =
 	"items:\n"
-	"- metadata: {name: mesh-identity-1, namespace: mesh,\n"
-	"    labels: {linkerd.io/control-plane-ns: mesh}}\n"
+	"- apiVersion: v1\n"
+	"  kind: Pod\n"
+	"  metadata: {name: mesh-identity-1, namespace: mesh,\n"
+	"    annotations: {linkerd.io/proxy-version: " MESH_VERSION "},\n"
+	"    labels: {linkerd.io/control-plane-ns: mesh, app: web}}\n"
+	"  spec: {nodeName: n1}\n"
 	"  status:\n"
 	"    phase: Running\n"
 	"    conditions: [{type: Ready, status: 'True'}, {type: PodScheduled, status: "
@@ -96,10 +101,32 @@ static void make_cluster(void)
 		"items: [{metadata: {name: mesh-identity}, spec: {replicas: 1}, "
 		"status: {readyReplicas: 1}}]");
 	put(POLICIES, "items: []");
+	put("/api/v1/nodes",
+		"items: [{apiVersion: v1, kind: Node, metadata: {name: n1}, spec: "
+		"{podCIDRs: [10.244.1.0/24]}}]");
+	put("/api/v1/services",
+		"items: [{apiVersion: v1, kind: Service, metadata: {name: s, "
+		"namespace: "
+		"mesh}, spec: {clusterIPs: [10.96.0.7], selector: {app: web}, ports: "
+		"[{port: 80, targetPort: 8080}]}}]");
+	put("/api/v1/namespaces",
+		"items: [{metadata: {name: v, labels: {linkerd.io/extension: viz}}}]");
 	put(PODS, pods);
 	put("/api/v1/pods", pods);
 	json_free(docs);
 	buf_fini(&text);
+}
+
+/* The same again: keys take their time to make. */
+static void copy_cluster(void)
+{
+	static struct json *first;
+
+	if (!first) {
+		make_cluster();
+		first = cluster;
+	}
+	cluster = json_copy(first);
 }
 
 static struct json *get(void *arg, const char *path, struct err *e)
@@ -157,6 +184,7 @@ static bool run(enum check_when when, struct seen *s)
 	struct check_config cfg = {.when = when,
 		.namespace = "mesh",
 		.version = MESH_VERSION,
+		.cni_namespace = "mesh-cni",
 		.source = &source,
 		.now = now,
 		.tries = 2,
@@ -246,6 +274,54 @@ static const struct {
 		"NetworkPolicy mesh/a does not let port 4143 through to "
 		"mesh-identity-1"},
 	{NS, NULL, "{}", CHECK_PRE, false, "namespace mesh is there already"},
+	{"/api/v1/nodes", NULL,
+		"items: [{metadata: {name: n1}, spec: {podCIDRs: [10.0.0.0/24, "
+		"11.0.0.0/24]}}]",
+		CHECK_NORMAL, false,
+		"all node podCIDRs: Node n1 has 11.0.0.0/24, outside of "},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: a}, status: {podIPs: [{ip: "
+		"8.8.8.8}]}}]",
+		CHECK_NORMAL, false, "all pods: Pod a/p has 8.8.8.8, outside of "},
+	{"/api/v1/services", NULL,
+		"items: [{metadata: {name: s, namespace: a}, spec: {clusterIPs: "
+		"[None]}}, "
+		"{metadata: {name: t, namespace: a}, spec: {clusterIPs: [1.1.1.1]}}]",
+		CHECK_NORMAL, false,
+		"all services: Service a/t has 1.1.1.1, outside of "},
+	{"/api/v1/namespaces", NULL,
+		"items: [{metadata: {name: v, labels: {linkerd.io/extension: viz}}}, "
+		"{metadata: {name: w, labels: {linkerd.io/extension: viz}}}]",
+		CHECK_NORMAL, true, "extension viz is in the namespaces v and w"},
+	{PODS, NULL,
+		"items: [{metadata: {name: p, namespace: mesh, annotations: "
+		"{linkerd.io/proxy-version: old}, labels: "
+		"{linkerd.io/control-plane-ns: "
+		"mesh}}, status: {conditions: [{type: Ready, status: 'True'}], "
+		"initContainerStatuses: [{name: mesh-proxy, ready: true}]}}]",
+		CHECK_NORMAL, true, "mesh/p: its proxy is old, cli " MESH_VERSION},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: a, labels: "
+		"{config.linkerd.io/opaque-ports: '1'}}}]",
+		CHECK_PROXY, true,
+		"Pod a/p: config.linkerd.io/opaque-ports should be an annotation"},
+	{"/api/v1/services", NULL,
+		"items: [{metadata: {name: s, namespace: a, labels: "
+		"{config.linkerd.io/opaque-ports: '1'}}}]",
+		CHECK_PROXY, true,
+		"Service a/s: config.linkerd.io/opaque-ports should be an annotation"},
+	{"/api/v1/services", NULL,
+		"items: [{metadata: {name: s, namespace: a, annotations: "
+		"{mirror.linkerd.io/exported: 'true'}}}]",
+		CHECK_PROXY, true,
+		"Service a/s: mirror.linkerd.io/exported should be a label"},
+	{"/api/v1/services", NULL,
+		"items: [{metadata: {name: s, namespace: mesh, annotations: "
+		"{config.linkerd.io/opaque-ports: '80'}}, spec: {selector: {app: web}, "
+		"ports: [{port: 80, targetPort: 8080}]}}]",
+		CHECK_PROXY, true,
+		"port 80 of Service mesh/s is opaque, port 8080 of its pod "
+		"mesh-identity-1 is not"},
 };
 
 static void break_it(size_t i)
@@ -266,7 +342,7 @@ TEST(each_thing_broken_is_named)
 		struct seen s;
 		bool good;
 
-		make_cluster();
+		copy_cluster();
 		break_it(i);
 		good = run(broken[i].when, &s);
 		if (!strstr(s.failed.p, broken[i].says) || good != broken[i].warns)
@@ -346,7 +422,7 @@ TEST(policies_that_let_proxies_in_are_none_to_name)
 	for (size_t i = 0; i < countof(good); i++) {
 		struct seen s;
 
-		make_cluster();
+		copy_cluster();
 		snprintf(text, sizeof text,
 			"items: [{metadata: {name: a, namespace: mesh}, spec: %s}]",
 			good[i]);
@@ -384,6 +460,190 @@ TEST(before_an_installation_rights_are_asked_for)
 	OK(!run(CHECK_PRE, &s));
 	OK(strstr(s.failed.p, "create clusterroles: it is not allowed to you"));
 	buf_fini(&s.failed);
+}
+
+/* ---- the CNI plugin ---- */
+
+#define CNI_NS "/api/v1/namespaces/mesh-cni"
+#define RBAC   "/apis/rbac.authorization.k8s.io/v1"
+
+static void add_cni(void)
+{
+	static const char *const paths[] = {CNI_NS "/configmaps/mesh-cni-config",
+		RBAC "/clusterroles/mesh-cni", RBAC "/clusterrolebindings/mesh-cni",
+		CNI_NS "/serviceaccounts/mesh-cni",
+		"/apis/apps/v1/namespaces/mesh-cni/daemonsets/mesh-cni"};
+	struct json *map = json_get(cluster, NS "/configmaps/mesh-config");
+
+	for (size_t i = 0; i < countof(paths); i++)
+		put(paths[i], "{}");
+	put(CNI_NS "/pods",
+		"items: [{metadata: {name: cni-1, labels: {k8s-app: mesh-cni}}, spec: "
+		"{nodeName: n1}, status: {conditions: [{type: Ready, status: "
+		"'True'}]}}]");
+	json_set_text(json_get(map, "data"), "values",
+		"cniEnabled: true\nclusterNetworks: "
+		"10.0.0.0/8\nlinkerdVersion: " MESH_VERSION "\n");
+}
+
+TEST(where_the_plugin_is_used_it_is_looked_at)
+{
+	struct seen s;
+
+	make_cluster();
+	add_cni();
+	if (!run(CHECK_NORMAL, &s))
+		T_FAIL("%s", s.failed.p);
+	EQ_STR(s.failed.p, "");
+	buf_fini(&s.failed);
+	put("/api/v1/nodes", "items: [{metadata: {name: n1}}, {metadata: {name: n2}}]");
+	OK(!run(CHECK_NORMAL, &s));
+	OK(strstr(s.failed.p, "node n2 has no pod of DaemonSet mesh-cni/mesh-cni"));
+	buf_fini(&s.failed);
+	json_remove(cluster, RBAC "/clusterroles/mesh-cni");
+	OK(!run(CHECK_NORMAL, &s));
+	OK(strstr(s.failed.p, "cni plugin ClusterRole exists: mesh-cni: "));
+	buf_fini(&s.failed);
+}
+
+/* ---- files ---- */
+
+static char dir[] = "/tmp/mesh-check-XXXXXX";
+
+static void dump(const char *name, const char *text)
+{
+	char path[100];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "w");
+	OK(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static void dump_installed(void)
+{
+	static const struct install_config cfg = {.namespace = "mesh",
+		.trust_domain = "cluster.local",
+		.cluster_domain = "cluster.local",
+		.lifetime = "24h",
+		.skew = "20s"};
+	struct buf text = BUF_INIT;
+
+	tls_init();
+	OK(mkdtemp(dir));
+	OK(install_render(&cfg, &text, NULL) == 0);
+	buf_char(&text, '\0');
+	dump("mesh.yaml", text.p);
+	dump("pods.json", "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": "
+			  "[{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": "
+			  "{\"name\": \"p\", \"namespace\": \"shop\", "
+			  "\"annotations\": {\"linkerd.io/inject\": \"enabled\"}}}]}");
+	dump("notes.txt", "{{{");
+	buf_fini(&text);
+}
+
+static void on_file_result(void *arg, const struct check *c, const struct err *e)
+{
+	struct seen *s = arg;
+
+	s->n += e->code == ERR_CLOSED;
+	buf_printf(&s->failed, "%s %s: %s\n",
+		e->code == ERR_NONE     ? "good"
+		: e->code == ERR_CLOSED ? "skipped"
+					: "bad",
+		c->name, e->code ? e->msg : "");
+}
+
+static const char *const of_files[] = {
+	"skipped can query the Kubernetes API: not among the files",
+	"good control plane Namespace exists",
+	"good control plane ClusterRoles exist",
+	"good issuer cert is issued by the trust anchor",
+	"good proxy-injector webhook has valid cert",
+	"skipped cluster networks contains all node podCIDRs: none is among the files: "
+	"kubectl get nodes -A -o yaml",
+	"skipped control plane CustomResourceDefinitions exist: "
+	"servers.policy.linkerd.io: none is among the "
+	"files: "
+	"kubectl get customresourcedefinitions.apiextensions.k8s.io -A -o yaml",
+	"skipped no clock skew detected",
+	"skipped NetworkPolicies let the proxies in",
+	"bad every pod that should have a proxy has one: shop/p asks for a proxy and "
+	"has "
+	"none",
+};
+
+TEST(files_are_looked_at_as_far_as_they_tell)
+{
+	struct seen s = {.failed = BUF_INIT};
+	struct err e = {0};
+	struct check_files *f;
+	struct check_source source;
+	char command[100];
+	struct check_config cfg = {.when = CHECK_PROXY,
+		.namespace = "mesh",
+		.version = MESH_VERSION,
+		.offline = true,
+		.now = clock_wall,
+		.tries = 1,
+		.on_result = on_file_result,
+		.arg = &s};
+
+	dump_installed();
+	f = check_files_new(dir, &e);
+	if (!f)
+		T_FAIL("%s", e.msg);
+	source = check_files_source(f);
+	cfg.source = &source;
+	(void)check_all(&cfg);
+	buf_char(&s.failed, '\0');
+	for (size_t i = 0; i < countof(of_files); i++)
+		if (!strstr(s.failed.p, of_files[i]))
+			T_FAIL("no \"%s\" in\n%s", of_files[i], s.failed.p);
+	check_files_free(f);
+	dump("broken.yaml", "a: [\n");
+	OK(!check_files_new(dir, &e));
+	OK(strstr(e.msg, "/broken.yaml: YAML line"));
+	buf_fini(&s.failed);
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	OK(system(command) == 0);
+	OK(!check_files_new(dir, &e));
+}
+
+static struct json *get_nothing(void *arg, const char *path, struct err *e)
+{
+	(void)arg;
+	if (strcmp(path, "/version") == 0)
+		return json_copy(json_get(cluster, path));
+	err_set(e, ERR_DENIED, "the API server answers 403: not yours");
+	return NULL;
+}
+
+static void on_cure(void *arg, const struct check *c, const struct err *e)
+{
+	if (e->code == ERR_DENIED)
+		buf_printf(arg, "%s: %s\n", c->name, c->cure);
+}
+
+TEST(what_may_not_be_seen_is_not_mended_by_installing)
+{
+	static const struct check_source source = {get_nothing, may, NULL};
+	struct buf cures = BUF_INIT;
+	struct check_config cfg = {.when = CHECK_NORMAL,
+		.namespace = "mesh",
+		.version = MESH_VERSION,
+		.source = &source,
+		.now = now,
+		.tries = 1,
+		.on_result = on_cure,
+		.arg = &cures};
+
+	make_cluster();
+	OK(!check_all(&cfg));
+	buf_char(&cures, '\0');
+	OK(strstr(cures.p,
+		"control plane Namespace exists: ask for the right to read it"));
+	buf_fini(&cures);
 }
 
 TEST(results_are_written_as_a_table_or_as_json)

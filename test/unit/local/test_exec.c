@@ -8,11 +8,11 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
+#include "http/ws.h"
 #include "local/api.h"
 #include "local/daemon.h"
 #include "local/meta.h"
 #include "local/verbs.h"
-#include "local/ws.h"
 #include "t.h"
 #include "tls/init.h"
 

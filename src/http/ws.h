@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCAL_WS_H
-#define LOCAL_WS_H
+#ifndef HTTP_WS_H
+#define HTTP_WS_H
 
 /*
  * WebSocket messages (RFC 6455) without I/O, both sides; no extensions.

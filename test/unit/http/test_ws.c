@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "local/ws.h"
+#include "http/ws.h"
 
 #include "base/obj.h"
 #include "t.h"
