@@ -20,7 +20,9 @@ struct kube {
 	uint64_t ca_stamp, token_stamp;
 	struct list calls;
 	struct list watches;
-	struct map events; /* struct kube_told */
+	struct map events;   /* struct kube_told */
+	uint64_t events_due; /* when all that were written would be, one by one */
+	uint64_t events_dropped;
 	char component[64];
 };
 

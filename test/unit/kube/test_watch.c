@@ -271,3 +271,36 @@ TEST(an_event_that_repeats_is_counted_up)
 	stop();
 	OK(script_passed(&s));
 }
+
+TEST(a_storm_of_events_becomes_a_burst)
+{
+	static struct script_step steps[51];
+	struct json *pod = json_object(), *meta = json_need_object(pod, "metadata");
+	struct script s;
+	struct err e = {0};
+	int calls = 1;
+
+	for (size_t i = 0; i < 50; i++)
+		steps[i] =
+			(struct script_step){"POST /base/api/v1/namespaces/n/events ",
+				NULL, SCRIPT_STATUS("201 Created") "{}"};
+	steps[50] = (struct script_step){
+		"GET /base/end ", NULL, SCRIPT_STATUS("200 OK") "{}"};
+	json_set_text(pod, "kind", "Pod");
+	json_set_text(meta, "namespace", "n");
+	json_set_text(meta, "name", "web");
+	script_start(&s, steps, countof(steps));
+	start(&s);
+	for (int i = 0; i < 300; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "%d", i);
+		kube_event(kube, pod, "Warning", "Why", text);
+	}
+	EQ_INT(kube_events_dropped(kube), 250);
+	kube_request(kube, "GET", "/end", NULL, NULL, on_done, &calls);
+	OK(loop_run(loop, &e) == 0);
+	json_free(pod);
+	stop();
+	OK(script_passed(&s));
+}
