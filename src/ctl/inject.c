@@ -399,6 +399,17 @@ static int inject_template_of(struct plan *p, struct err *e)
 	return 0;
 }
 
+static int check_service(const struct plan *p, struct err *e)
+{
+	const struct json *own = json_get(json_get(p->meta, "annotations"), OPAQUE);
+	struct err why;
+
+	if (!json_text(own) ||
+		inject_setting_check("opaque-ports", json_text(own), &why) == 0)
+		return 0;
+	return err_set(e, ERR_DENIED, "annotation " OPAQUE ": %s", why.msg);
+}
+
 static int inject_any(struct plan *p, struct err *e)
 {
 	p->prefix = inject_template_path(p->kind);
@@ -406,11 +417,13 @@ static int inject_any(struct plan *p, struct err *e)
 		return inject_template_of(p, e);
 	p->prefix = "";
 	plan_say_no(p, INJECT_REASON_UNSUPPORTED);
-	if (p->kind && strcmp(p->kind, "Service") == 0) {
-		p->meta = json_get(p->in->object, "metadata");
-		p->spec = json_get(p->in->object, "spec");
-		patch_opaque_only(p, true);
-	}
+	if (!p->kind || strcmp(p->kind, "Service") != 0)
+		return 0;
+	p->meta = json_get(p->in->object, "metadata");
+	p->spec = json_get(p->in->object, "spec");
+	if (check_service(p, e))
+		return -1;
+	patch_opaque_only(p, true);
 	return 0;
 }
 

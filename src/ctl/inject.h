@@ -7,9 +7,9 @@
  * control-plane.md §5).  Bytes of a request and the installation's values in, a JSON
  * Patch out; no I/O, no clock.
  *
- * An annotation that cannot be understood never keeps a pod from starting: the
- * installation's value stays, and a warning says so.  Only `default-inbound-policy` is
- * refused when it is wrong, because a typing error there would open the workload.
+ * An annotation whose value cannot be understood is refused, and the message names it,
+ * its value and what it may be: a pod that starts otherwise than was asked for is found
+ * out too late.  One that nobody knows is warned of.
  */
 #include "wire/json.h"
 
@@ -21,6 +21,11 @@
 #define INJECT_INIT        "mesh-init"
 #define INJECT_VALIDATOR   "mesh-network-validator"
 #define INJECT_DEBUG       "mesh-debug"
+
+/* The ConfigMap with the trust anchors: in the control plane's namespace the one that
+ * counts, elsewhere its copy (anchorcopy.h). */
+#define INJECT_ROOTS     "mesh-identity-trust-roots"
+#define INJECT_ROOTS_KEY "ca-bundle.crt"
 
 /* ---- values ---- */
 

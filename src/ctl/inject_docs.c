@@ -247,9 +247,10 @@ static bool is_ours(const char *name)
 {
 	static const char *const names[] = {INJECT_PROXY, INJECT_INIT, INJECT_VALIDATOR,
 		INJECT_DEBUG, "mesh-identity-end-entity", "mesh-identity-token",
-		"linkerd-proxy", "linkerd-init", "linkerd-network-validator",
-		"linkerd-debug", "linkerd-identity-end-entity",
-		"linkerd-identity-token", "linkerd-proxy-init-xtables-lock"};
+		INJECT_ROOTS, "linkerd-proxy", "linkerd-init",
+		"linkerd-network-validator", "linkerd-debug",
+		"linkerd-identity-end-entity", "linkerd-identity-token",
+		"linkerd-proxy-init-xtables-lock"};
 
 	for (size_t i = 0; i < countof(names); i++)
 		if (strcmp(names[i], name) == 0)
