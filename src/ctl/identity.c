@@ -172,6 +172,7 @@ void identity_metrics(void *identity, struct buf *out)
 		(unsigned long long)id->issued);
 	buf_printf(out, "identity_certificates_total{result=\"refused\"} %llu\n",
 		(unsigned long long)id->refused);
+	kube_metrics(id->kube, out);
 }
 
 /* ---- the service ---- */

@@ -238,6 +238,7 @@ void injector_metrics(void *injector, struct buf *out)
 	struct injector *in = injector;
 
 	injector_meter_write(&in->meter, out);
+	kube_metrics(in->kube, out);
 }
 
 void injector_drain(struct injector *in, void (*done)(void *arg), void *arg)

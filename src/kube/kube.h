@@ -81,4 +81,7 @@ void kube_event(struct kube *k, const struct json *regarding, const char *type,
 	const char *reason, const char *message);
 uint64_t kube_events_dropped(const struct kube *k);
 
+/* Appends Prometheus text: what each watch has heard, and whether it is interrupted. */
+void kube_metrics(const struct kube *k, struct buf *out);
+
 #endif

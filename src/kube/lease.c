@@ -34,6 +34,7 @@ struct kube_lease {
 	struct json *seen;   /* the Lease as it was last read or written, or NULL */
 	uint64_t seen_since; /* it has been so, by our clock */
 	uint64_t sent;       /* the write that is on its way */
+	int trouble;         /* the status that was last complained about */
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -127,10 +128,14 @@ static void wait(struct kube_lease *l)
 	timer_set(&l->timer, (uint64_t)((double)l->retry * (0.9 + random_unit() / 5)));
 }
 
-static void said_no(const struct kube_lease *l, const char *what, int status,
+/* That somebody else was first is no trouble; the rest is told once. */
+static void said_no(struct kube_lease *l, const char *what, int status,
 	const struct json *body, const struct err *e)
 {
-	log_debug("kube", what, LS("name", l->name), LI("status", status),
+	if (status == 409 || (l->trouble && l->trouble == status + 1))
+		return;
+	l->trouble = status + 1;
+	log_warn("kube", what, LS("name", l->name), LI("status", status),
 		LS("error", status ? json_text_or(body, "message", "") : e->msg));
 }
 
@@ -145,6 +150,7 @@ static void on_written(
 	l->call = NULL;
 	if ((status == 200 || status == 201) && json_get(body, "spec")) {
 		see(l, body);
+		l->trouble = 0;
 		if (l->done) {
 			hand_back(l);
 			return;
