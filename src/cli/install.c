@@ -49,18 +49,9 @@ static void install_fini(struct install *in)
 static int self_signed(struct cert_spec *spec, uint64_t life, struct buf *crt,
 	struct buf *key_pem, struct err *e)
 {
-	struct buf der = BUF_INIT;
-	struct key *k = key_generate(e);
-	int r = -1;
-
 	spec->not_before = clock_wall() - SKEW;
 	spec->not_after = spec->not_before + life;
-	if (k && cert_issue(k, spec, NULL, NULL, &der, e) == 0 &&
-		pem_wrap("CERTIFICATE", buf_slice(&der), crt) == 0)
-		r = key_write_pem(k, key_pem, e);
-	key_free(k);
-	buf_fini(&der);
-	return r;
+	return cert_issue_own(spec, crt, key_pem, e);
 }
 
 static int make_issuer(struct install *in, struct err *e)
