@@ -20,8 +20,15 @@ struct identity {
 	char cert_path[4096], key_path[4096];
 	uint64_t stamp; /* of the files that were read last */
 	uint64_t seen;  /* at the last look; they are read when it is stable */
+	uint64_t in_use, reading; /* of the issuer's files alone */
+	bool waiting;             /* said: a new issuer waits for the anchors */
 
-	uint64_t issued, refused;
+	uint64_t anchors_stamp, anchors_since; /* they have been so, by the loop */
+	uint64_t anchors_end;                  /* of the first to end; 0: unknown */
+	uint64_t warned; /* of what ends soon, by the loop's clock; 0: not yet */
+
+	uint64_t issued, refused, updates, skipped;
+	uint64_t leaves_end, old_leaves_end; /* of this issuer's, of those before */
 };
 
 /* ERR_NONE when certificates can be signed now. */
@@ -29,6 +36,12 @@ int identity_check(struct identity *id, struct err *e);
 /* An event on the deployment. */
 void identity_event(
 	struct identity *id, const char *type, const char *reason, const char *message);
+
+/* ---- identityends.c ---- */
+/* The anchors' file, when it has changed. */
+void identity_look_at_anchors(struct identity *id);
+/* Once a day, while the issuer or an anchor ends soon: a log line and an event. */
+void identity_warn(struct identity *id);
 
 void certify_on_message(struct grpc_request *r, struct slice message);
 

@@ -95,9 +95,9 @@ static void run(const struct script_step *steps, size_t n, const char *metric)
 #define STREAM(url) "GET /api/v1/" url "watch=true"
 #define SPACES                                                                         \
 	SPACE("mesh", "")                                                              \
-	"," SPACE("kube-system", "") "," SPACE("shop", "") "," SPACE(                  \
-		"off", ",\"labels\":{\"config.linkerd.io/"                             \
-		       "admission-webhooks\":\"disabled\"}") "," SPACE("ending",       \
+	"," SPACE("kube-system", "") "," SPACE("shop", "") "," SPACE("off",            \
+		",\"labels\":{\"config.linkerd.io/"                                    \
+		"admission-webhooks\":\"disabled\"}") "," SPACE("ending",              \
 		",\"deletionTimestamp\":\"now\"") "," SPACE("theirs", "")
 
 /* A PEM text as JSON has it. */

@@ -409,6 +409,43 @@ TEST(a_new_issuer_on_disk_is_taken)
 	stop();
 }
 
+static bool is_waiting(void)
+{
+	return id->waiting;
+}
+
+TEST(a_new_issuer_waits_until_proxies_have_its_anchor)
+{
+	static const struct script_step steps[] = {
+		{REVIEW, GOOD},
+		EVENT("apps", "IssuedLeafCertificate"),
+		EVENT("mesh", "\"reason\":\"IssuerUpdated\""),
+	};
+	static struct testca other;
+	struct buf both = BUF_INIT;
+	uint64_t begun;
+
+	cfg.settle = 700 * NS_PER_MS;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	ask(NAME, NAME, "tok.en");
+	testca_init(&other);
+	buf_adds(&both, buf_slice(&ca.root_pem));
+	buf_adds(&both, buf_slice(&other.root_pem));
+	begun = clock_mono();
+	put_file("anchors.pem", buf_slice(&both));
+	put_issuer(&other);
+	wait_until(is_waiting);
+	OK(!has_new_issuer() && identity_is_ready(id));
+	wait_until(has_new_issuer);
+	OK(clock_mono() - begun >= 700 * NS_PER_MS);
+	EQ_INT(id->waiting, false);
+	OK(id->old_leaves_end / NS_PER_S == (uint64_t)until);
+	buf_fini(&both);
+	testca_fini(&other);
+	stop();
+}
+
 static uint64_t stamp_before;
 static bool has_looked(void)
 {
