@@ -81,6 +81,7 @@ struct inject_in {
 	const struct json *ns_annotations;   /* object of texts, or NULL */
 	const char *owner_kind, *owner_name; /* of a pod: "Deployment", "web"; or NULL
 					      */
+	bool no_native; /* the cluster knows no native sidecars */
 };
 
 struct inject_out {
@@ -101,6 +102,10 @@ void inject_out_fini(struct inject_out *out);
 const char *inject_template_path(const char *kind);
 /* The pod template itself (an object with metadata and spec), borrowed; NULL. */
 struct json *inject_template(const struct json *object, const char *kind);
+
+/* From the API server's /version: init containers that stay (since 1.29).  What says
+ * nothing is taken for a new one. */
+bool inject_cluster_has_native(const struct json *version);
 
 /* Checks one setting as an annotation ("proxy-cpu-limit"); -1 when it cannot be. */
 int inject_setting_check(const char *name, const char *value, struct err *e);

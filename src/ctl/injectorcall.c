@@ -174,6 +174,7 @@ static void answer(struct injector_call *c)
 		.kind = c->review.kind,
 		.namespace = c->review.namespace,
 		.ns_annotations = known ? ns : c->ns_annotations,
+		.no_native = in->no_native,
 		.owner_kind = json_text_or(c->owner, "kind", ""),
 		.owner_name = json_text_or(c->owner, "metadata.name", "")};
 	struct inject_out out;

@@ -332,6 +332,51 @@ TEST(without_native_sidecars_the_proxy_is_the_first_container_and_awaited)
 	run_fini(&late);
 }
 
+static const struct {
+	const char *version;
+	bool native;
+} clusters[] = {
+	{"{major: '1', minor: '34'}", true},
+	{"{major: '1', minor: 29+}", true},
+	{"{major: '1', minor: 28+}", false},
+	{"{major: '1', minor: '21'}", false},
+	{"{major: '2', minor: '0'}", true},
+	{"{major: '1', minor: ''}", true},
+	{"{}", true},
+};
+
+TEST(clusters_before_1_29_have_no_native_sidecars)
+{
+	for (size_t i = 0; i < countof(clusters); i++) {
+		struct json *j = yaml(clusters[i].version);
+
+		EQ_INT(inject_cluster_has_native(j), clusters[i].native);
+		json_free(j);
+	}
+}
+
+TEST(where_the_cluster_has_no_native_sidecars_the_proxy_is_an_ordinary_one)
+{
+	struct run r = {.in.no_native = true}, asked = {.in.no_native = true};
+	const struct json *proxy;
+
+	run(&r, POD ENABLED SPEC END, NULL);
+	proxy = json_path(r.object, "spec.containers.0");
+	EQ_STR(json_text_or(proxy, "name", ""), "mesh-proxy");
+	OK(!json_get(proxy, "restartPolicy"));
+	EQ_STR(json_text_or(proxy, "lifecycle.postStart.exec.command.0", ""),
+		"mesh-await");
+	EQ_INT(json_count(r.out.warnings), 0);
+	run(&asked,
+		POD ENABLED
+		", config.linkerd.io/proxy-enable-native-sidecar: 'true'" SPEC END,
+		NULL);
+	EQ_STR(json_text_or(asked.object, "spec.containers.0.name", ""), "mesh-proxy");
+	EQ_INT(json_count(asked.out.warnings), 1);
+	run_fini(&r);
+	run_fini(&asked);
+}
+
 TEST(pods_of_the_control_plane_find_themselves_and_the_installed_anchors)
 {
 	struct run r = {0};
