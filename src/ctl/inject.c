@@ -225,8 +225,9 @@ static void derive(struct plan *p)
 	set_cores(v);
 	p->native = value_is_set(v, "proxy.nativeSidecar") && !p->in->no_native;
 	if (p->in->no_native && json_get(p->out->config, NATIVE))
-		plan_warn(p, "%s: this cluster has no native sidecars, the proxy "
-			     "becomes an ordinary one",
+		plan_warn(p,
+			"%s: this cluster has no native sidecars, the proxy "
+			"becomes an ordinary one",
 			NATIVE);
 }
 

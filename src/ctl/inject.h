@@ -81,7 +81,7 @@ struct inject_in {
 	const struct json *ns_annotations;   /* object of texts, or NULL */
 	const char *owner_kind, *owner_name; /* of a pod: "Deployment", "web"; or NULL
 					      */
-	bool no_native; /* the cluster knows no native sidecars */
+	bool no_native;                      /* the cluster knows no native sidecars */
 };
 
 struct inject_out {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/obj.h"
 #include "kube/kube.h"
@@ -52,6 +53,11 @@ static void stop(void)
 	dns_free(dns);
 	loop_free(loop);
 	buf_fini(&told);
+}
+
+static void stop_loop(struct timer *t)
+{
+	loop_stop(t->loop);
 }
 
 static void say(const char *what, const char *name)
@@ -161,6 +167,59 @@ TEST(an_event_that_is_no_event_is_skipped)
 	};
 
 	run(steps, countof(steps), ".+a");
+}
+
+TEST(a_server_that_answers_garbage_is_asked_until_it_does_not)
+{
+	static const struct script_step steps[] = {
+		{LIST_URL, NULL, SCRIPT_OK "<html>nobody is at home</html>"},
+		{LIST_URL, NULL, "\x16\x03\x01 not even HTTP\r\n\r\n"},
+		{LIST_URL, NULL, SCRIPT_OK "{\"items\":[" POD("a", "1") ","},
+		{LIST_URL, NULL,
+			"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{\"items\":["},
+		{LIST_URL, NULL, LIST("7", "", POD("a", "1"))},
+		{STREAM_URL("7"), NULL, /* it ends in the middle of an event */
+			SCRIPT_OK EVENT("ADDED", POD("b", "8")) "{\"type\":\"DELE"},
+		{STREAM_URL("8"), NULL, SCRIPT_OK "[]\n\n17\nnull\n{}\n\"x\"\n"},
+		{STREAM_URL("8"), NULL, SCRIPT_OK EVENT("DELETED", POD("b", "9"))},
+	};
+
+	run(steps, countof(steps), "+a.+b-b");
+}
+
+TEST(what_watches_know_and_miss_is_a_metric)
+{
+	static const struct script_step steps[] = {
+		{LIST_URL, NULL, LIST("7", "", POD("a", "1"))},
+		{STREAM_URL("7"), NULL, SCRIPT_OK "{nonsense\n"},
+		{STREAM_URL("7"), NULL, SCRIPT_STATUS("500 Oops") "x"},
+	};
+	struct buf text = BUF_INIT;
+	struct kube_watch *w;
+	struct script s;
+
+	log_filter_set(SLICE("off"), NULL);
+	script_start(&s, steps, countof(steps));
+	start(&s);
+	w = kube_watch_new(kube, "/api/v1/pods", NULL, &user, NULL, NULL);
+	do {
+		struct timer t;
+
+		timer_init(&t, loop, stop_loop);
+		timer_set(&t, 20 * NS_PER_MS);
+		OK(loop_run(loop, NULL) == 0);
+		buf_clear(&text);
+		kube_metrics(kube, &text);
+		buf_char(&text, '\0');
+	} while (!strstr(text.p, "kube_watch_interrupted{path=\"/api/v1/pods\"} 1\n"));
+	OK(strstr(text.p, "kube_watch_synced{path=\"/api/v1/pods\"} 1\n"));
+	OK(strstr(
+		text.p, "kube_watch_events_skipped_total{path=\"/api/v1/pods\"} 1\n"));
+	OK(strstr(text.p, "kube_watch_objects{path=\"/api/v1/pods\"} 1\n"));
+	buf_fini(&text);
+	kube_watch_free(w);
+	stop();
+	OK(script_passed(&s));
 }
 
 TEST(a_kind_that_is_not_there_is_empty)
