@@ -235,6 +235,18 @@ static const struct {
 		"items: [{metadata: {name: p, namespace: app, annotations: "
 		"{linkerd.io/inject: enabled}}}]",
 		CHECK_PROXY, true, "app/p asks for a proxy and has none"},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: app, labels: "
+		"{linkerd.io/control-plane-ns: mesh}}}]",
+		CHECK_PROXY, false,
+		"app/p: its trust anchors are not the present ones, and it follows no "
+		"file"},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: app, labels: "
+		"{linkerd.io/control-plane-ns: mesh}}, spec: {volumes: [{configMap: "
+		"{name: mesh-identity-trust-roots}}]}}]",
+		CHECK_PROXY, false,
+		"app/p: ConfigMap app/mesh-identity-trust-roots has not the present"},
 	{LEASES, NULL,
 		"items: [{metadata: {name: n1}, spec: {renewTime: "
 		"'2001-01-01T00:00:00Z'}}]",
