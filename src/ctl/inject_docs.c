@@ -329,6 +329,10 @@ static void uninject_one(struct json *object, struct docs_item *it)
 		t = object;
 	it->changed |= clear_map(json_get(t, "metadata"), "annotations", is_annotation);
 	it->changed |= clear_map(json_get(t, "metadata"), "labels", is_label);
+	if (it->changed && t && t != object &&
+		json_kind(json_get(t, "metadata")) == JSON_OBJECT &&
+		json_count(json_get(t, "metadata")) == 0)
+		json_remove(t, "metadata");
 }
 
 /* ---- documents ---- */
