@@ -234,7 +234,8 @@ void destination_metrics(void *destination, struct buf *out)
 		buf_printf(out, "%s_cache_size{cluster=\"local\"} %zu\n", name,
 			index_count(d->index, k));
 	}
-	kube_metrics(d->kube, out);
+	if (d->kube)
+		kube_metrics(d->kube, out);
 }
 
 struct destination *destination_new(struct loop *l, struct kube *k,

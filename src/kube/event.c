@@ -12,6 +12,7 @@
 #define MESSAGE_MAX   1024
 #define AGAIN_AFTER   (10 * NS_PER_S) /* between two writes of one event's count */
 #define BURST         50              /* events that are written at once … */
+#define KEPT          10              /* … of which these are for warnings only … */
 #define EVERY         (NS_PER_S / 5)  /* … and then one in this time */
 
 /* An event that was written, to count it up when it happens again. */
@@ -168,12 +169,13 @@ static struct kube_told *told_add(
  * A crash loop of a thousand pods must not become a load on the API server.  False:
  * this one is not written.
  */
-static bool may_write(struct kube *k)
+static bool may_write(struct kube *k, const char *type)
 {
+	uint64_t most = strcmp(type, "Warning") == 0 ? BURST : BURST - KEPT;
 	uint64_t now = loop_now(k->loop);
 	uint64_t due = k->events_due > now ? k->events_due : now;
 
-	if (due - now > (BURST - 1) * EVERY) {
+	if (due - now > (most - 1) * EVERY) {
 		k->events_dropped++;
 		return false;
 	}
@@ -201,11 +203,11 @@ void kube_event(struct kube *k, const struct json *regarding, const char *type,
 	if (t && clock_wall() - t->since < REPEAT_WITHIN) {
 		free(key);
 		t->count++;
-		if (loop_now(k->loop) - t->written >= AGAIN_AFTER && may_write(k))
+		if (loop_now(k->loop) - t->written >= AGAIN_AFTER && may_write(k, type))
 			tell_again(k, t);
 		return;
 	}
-	if (!may_write(k)) {
+	if (!may_write(k, type)) {
 		free(key);
 		return;
 	}
