@@ -10,6 +10,8 @@
 #include "base/obj.h"
 #include "ctl/identityint.h"
 
+#define AGAIN 10 /* looks, until files that were refused are read again */
+
 static const struct {
 	const char *scheme, *cert, *key;
 } schemes[] = {
@@ -159,6 +161,8 @@ static void look(struct identity *id)
 	uint64_t now = issuer_stamp(id) + file_stamp(id->cfg->anchors);
 
 	identity_look_at_anchors(id);
+	if (!id->signer && !id->coming && ++id->looks % AGAIN == 0)
+		id->stamp = 0; /* one that was not valid yet may be so by now */
 	if (now != id->stamp && !id->coming && (now == id->seen || !id->signer) &&
 		!must_wait(id)) {
 		id->stamp = now;

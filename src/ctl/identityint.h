@@ -21,6 +21,7 @@ struct identity {
 	uint64_t stamp; /* of the files that were read last */
 	uint64_t seen;  /* at the last look; they are read when it is stable */
 	uint64_t in_use, reading; /* of the issuer's files alone */
+	unsigned looks;           /* without an issuer */
 	bool waiting;             /* said: a new issuer waits for the anchors */
 
 	uint64_t anchors_stamp, anchors_since; /* they have been so, by the loop */

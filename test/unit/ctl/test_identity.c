@@ -95,6 +95,8 @@ static void put_kubeconfig(void)
 	buf_fini(&b);
 }
 
+static const struct buf *crt_instead, *key_instead; /* its own anchor; or NULL */
+
 static void start(const struct script_step *steps, size_t n)
 {
 	struct channel_config to = {.host = "127.0.0.1", .kind = HTTP_KIND_2};
@@ -107,6 +109,11 @@ static void start(const struct script_step *steps, size_t n)
 	testca_init(&ca);
 	put_issuer(&ca);
 	put_file("anchors.pem", buf_slice(&ca.root_pem));
+	if (crt_instead) {
+		put_file("crt.pem", buf_slice(crt_instead));
+		put_file("key.pem", buf_slice(key_instead));
+		put_file("anchors.pem", buf_slice(crt_instead));
+	}
 	put_kubeconfig();
 	loop = loop_new(&e);
 	dns = dns_new(loop, NULL, &e);
@@ -443,6 +450,54 @@ TEST(a_new_issuer_waits_until_proxies_have_its_anchor)
 	OK(id->old_leaves_end / NS_PER_S == (uint64_t)until);
 	buf_fini(&both);
 	testca_fini(&other);
+	stop();
+}
+
+TEST(an_issuer_of_tomorrow_is_taken_when_its_day_has_come)
+{
+	static const struct script_step steps[] = {
+		EVENT("mesh", "\"reason\":\"IssuerUpdateSkipped\""),
+	};
+	struct cert_spec spec = {.common_name = "issuer", .is_ca = true};
+	struct buf crt = BUF_INIT, key = BUF_INIT;
+	uint64_t begun = clock_mono();
+
+	spec.not_before = clock_wall() + 2 * NS_PER_S;
+	spec.not_after = spec.not_before + 60 * 86400 * NS_PER_S;
+	OK(cert_issue_own(&spec, &crt, &key, NULL) == 0);
+	crt_instead = &crt;
+	key_instead = &key;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	OK(clock_mono() - begun >= NS_PER_S);
+	buf_fini(&crt);
+	buf_fini(&key);
+	stop();
+}
+
+TEST(an_anchor_that_ends_soon_is_told_once)
+{
+	static const struct script_step steps[] = {
+		EVENT("mesh", "\"reason\":\"TrustAnchorExpiresSoon\""),
+	};
+	struct cert_spec spec = {.common_name = "issuer", .is_ca = true};
+	struct buf crt = BUF_INIT, key = BUF_INIT, said = BUF_INIT;
+
+	spec.not_before = clock_wall() - NS_PER_S;
+	spec.not_after = spec.not_before + 29 * 86400 * NS_PER_S;
+	OK(cert_issue_own(&spec, &crt, &key, NULL) == 0);
+	crt_instead = &crt;
+	key_instead = &key;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	wait_until(script_ended);
+	identity_metrics(id, &said);
+	buf_char(&said, '\0');
+	OK(strstr(said.p, "\ntrust_anchors_ttl_seconds 25055"));
+	OK(strstr(said.p, "\nissuer_cert_ttl_seconds 25055"));
+	buf_fini(&said);
+	buf_fini(&crt);
+	buf_fini(&key);
 	stop();
 }
 
