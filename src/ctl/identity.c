@@ -137,12 +137,13 @@ static void read_files(struct identity *id)
 		log_error("identity", "no signer", LE(&e));
 }
 
-/* Another issuer, while some proxies may not have the anchors yet. */
+/* Another issuer, while some proxies may not have its anchor yet; but not when the one
+ * in use has lost his. */
 static bool must_wait(struct identity *id)
 {
 	uint64_t since = loop_now(id->loop) - id->anchors_since;
 	bool wait = id->signer && id->anchors_since && since < id->cfg->settle &&
-		    issuer_stamp(id) != id->in_use;
+		    issuer_stamp(id) != id->in_use && identity_is_trusted(id);
 
 	if (wait && !id->waiting)
 		log_info("identity",
@@ -254,5 +255,6 @@ void identity_free(struct identity *id)
 	signer_free(id->signer);
 	signer_free(id->coming);
 	issuer_fini(&id->issuer);
+	cert_free(id->anchors);
 	free(id);
 }

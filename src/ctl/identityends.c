@@ -12,22 +12,63 @@
 #define DAY          (86400 * NS_PER_S)
 #define ANCHORS_SOON (30 * DAY) /* new ones have to get everywhere */
 
+static bool is_in(const struct cert *list, struct slice der)
+{
+	struct slice other;
+
+	for (size_t i = 0; list && (other = cert_der(list, i)).n; i++)
+		if (slice_eq(other, der))
+			return true;
+	return false;
+}
+
+static bool has_more(const struct cert *now, const struct cert *before)
+{
+	struct slice der;
+
+	for (size_t i = 0; (der = cert_der(now, i)).n; i++)
+		if (!is_in(before, der))
+			return true;
+	return false;
+}
+
+/* What goes is missed by nobody who waits: only what comes counts. */
 void identity_look_at_anchors(struct identity *id)
 {
 	uint64_t stamp = file_stamp(id->cfg->anchors);
+	bool at_start = id->anchors_stamp == 0;
 	struct buf pem = BUF_INIT;
 	struct cert *c = NULL;
 
 	if (stamp == id->anchors_stamp)
 		return;
-	if (id->anchors_stamp)
-		id->anchors_since = loop_now(id->loop);
 	id->anchors_stamp = stamp;
 	if (file_read(id->cfg->anchors, FILE_MAX, &pem, NULL) == 0)
 		c = cert_read(buf_slice(&pem), NULL);
-	id->anchors_end = c ? cert_chain_end(c) : 0;
+	buf_fini(&pem);
+	if (!c) /* the signer says why */
+		return;
+	if (!at_start && has_more(c, id->anchors))
+		id->anchors_since = loop_now(id->loop);
+	cert_free(id->anchors);
+	id->anchors = c;
+	id->anchors_end = cert_chain_end(c);
+}
+
+bool identity_is_trusted(const struct identity *id)
+{
+	struct buf pem = BUF_INIT;
+	struct cert *c;
+	bool yes;
+
+	for (size_t i = 0; i < id->issuer.nchain; i++)
+		must(pem_wrap("CERTIFICATE", buf_slice(&id->issuer.chain[i]), &pem) ==
+			0);
+	c = cert_read(buf_slice(&pem), NULL);
+	yes = c && id->anchors && cert_verify(c, id->anchors, 0, NULL) == 0;
 	cert_free(c);
 	buf_fini(&pem);
+	return yes;
 }
 
 static void warn(

@@ -6,6 +6,7 @@
 #include "ctl/identity.h"
 #include "ctl/signer.h"
 #include "http/grpc.h"
+#include "tls/cert.h"
 
 struct identity {
 	const struct identity_config *cfg;
@@ -24,9 +25,12 @@ struct identity {
 	unsigned looks;           /* without an issuer */
 	bool waiting;             /* said: a new issuer waits for the anchors */
 
-	uint64_t anchors_stamp, anchors_since; /* they have been so, by the loop */
-	uint64_t anchors_end;                  /* of the first to end; 0: unknown */
-	uint64_t warned; /* of what ends soon, by the loop's clock; 0: not yet */
+	struct cert *anchors; /* as last read, or NULL */
+	uint64_t anchors_stamp;
+	uint64_t anchors_since; /* the last came, by the loop's clock; 0: at the start
+				 */
+	uint64_t anchors_end;   /* of the first to end; 0: unknown */
+	uint64_t warned;        /* of what ends soon, by the loop's clock; 0: not yet */
 
 	uint64_t issued, refused, updates, skipped;
 	uint64_t leaves_end, old_leaves_end; /* of this issuer's, of those before */
@@ -41,6 +45,8 @@ void identity_event(
 /* ---- identityends.c ---- */
 /* The anchors' file, when it has changed. */
 void identity_look_at_anchors(struct identity *id);
+/* The issuer in use chains to them. */
+bool identity_is_trusted(const struct identity *id);
 /* Once a day, while the issuer or an anchor ends soon: a log line and an event. */
 void identity_warn(struct identity *id);
 

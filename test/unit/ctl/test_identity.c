@@ -453,6 +453,57 @@ TEST(a_new_issuer_waits_until_proxies_have_its_anchor)
 	stop();
 }
 
+TEST(a_new_issuer_does_not_wait_when_the_old_one_has_lost_its_anchor)
+{
+	static const struct script_step steps[] = {
+		EVENT("mesh", "\"reason\":\"IssuerUpdated\""),
+	};
+	static struct testca other;
+
+	cfg.settle = 3600 * NS_PER_S;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	testca_init(&other);
+	put_file("anchors.pem", buf_slice(&other.root_pem));
+	put_issuer(&other);
+	wait_until(has_new_issuer);
+	testca_fini(&other);
+	stop();
+}
+
+static bool has_two_anchors(void)
+{
+	return id->anchors && cert_der(id->anchors, 1).n;
+}
+
+static bool has_fewer_anchors(void)
+{
+	return id->anchors && !cert_der(id->anchors, 1).n;
+}
+
+TEST(an_anchor_that_goes_makes_nobody_wait)
+{
+	static struct testca other;
+	struct buf both = BUF_INIT;
+
+	cfg.settle = 3600 * NS_PER_S;
+	testca_init(&other);
+	start(NULL, 0);
+	wait_until(is_ready);
+	buf_adds(&both, buf_slice(&ca.root_pem));
+	buf_adds(&both, buf_slice(&other.root_pem));
+	put_file("anchors.pem", buf_slice(&both));
+	wait_until(has_two_anchors);
+	OK(id->anchors_since);
+	id->anchors_since = 0;
+	put_file("anchors.pem", buf_slice(&ca.root_pem));
+	wait_until(has_fewer_anchors);
+	EQ_INT(id->anchors_since, 0);
+	buf_fini(&both);
+	testca_fini(&other);
+	stop();
+}
+
 TEST(an_issuer_of_tomorrow_is_taken_when_its_day_has_come)
 {
 	static const struct script_step steps[] = {
