@@ -8,6 +8,7 @@
 #include "base/opt.h"
 #include "ctl/admin.h"
 #include "ctl/injector.h"
+#include "ctl/keeper.h"
 
 int injector_main(int argc, char **argv);
 
@@ -21,6 +22,7 @@ struct injector_app {
 	struct dns *dns;
 	struct kube *kube;
 	struct injector *injector;
+	struct keeper *keeper; /* NULL when the namespace is not known */
 	struct admin *admin;
 	struct timer limit; /* of draining */
 };
@@ -117,13 +119,54 @@ static void on_limit(struct timer *t)
 	on_drained(container_of(t, struct injector_app, limit));
 }
 
+/* The Lease first, so that another writes on while our last answers go out. */
+static void on_released(void *arg)
+{
+	struct injector_app *app = arg;
+
+	injector_drain(app->injector, on_drained, app);
+}
+
 static void on_term(void *arg, int signo)
 {
 	struct injector_app *app = arg;
 
+	if (timer_is_set(&app->limit))
+		return;
 	log_info("injector", "draining", LI("signal", signo));
 	timer_set(&app->limit, 10 * NS_PER_S);
-	injector_drain(app->injector, on_drained, app);
+	if (app->keeper)
+		keeper_release(app->keeper, on_released, app);
+	else
+		on_released(app);
+}
+
+static bool is_ready(void *arg)
+{
+	struct injector_app *app = arg;
+
+	return injector_is_ready(app->injector);
+}
+
+static void write_metrics(void *arg, struct buf *out)
+{
+	struct injector_app *app = arg;
+
+	injector_metrics(app->injector, out);
+	if (app->keeper)
+		keeper_metrics(app->keeper, out);
+}
+
+static int start_keeper(struct injector_app *app, struct err *e)
+{
+	const char *ns =
+		app->cfg.namespace ? app->cfg.namespace : kube_namespace(app->kube);
+
+	if (ns)
+		app->keeper = keeper_new(app->loop, app->kube, ns, e);
+	else
+		log_warn("injector", "without -controller-namespace nothing is kept");
+	return ns && !app->keeper ? -1 : 0;
 }
 
 static int start(struct injector_app *app, struct err *e)
@@ -131,8 +174,9 @@ static int start(struct injector_app *app, struct err *e)
 	struct kube_config kube = {
 		.kubeconfig = app->kubeconfig, .component = "mesh-injector"};
 	struct admin_config admin = {.at = app->admin_at,
-		.ready = injector_is_ready,
-		.metrics = injector_metrics};
+		.ready = is_ready,
+		.metrics = write_metrics,
+		.arg = app};
 
 	if (log_flags_apply(app->log_level, app->log_format, e))
 		return -1;
@@ -142,9 +186,8 @@ static int start(struct injector_app *app, struct err *e)
 	if (!app->kube)
 		return -1;
 	app->injector = injector_new(app->loop, app->kube, &app->cfg, e);
-	if (!app->injector)
+	if (!app->injector || start_keeper(app, e))
 		return -1;
-	admin.arg = app->injector;
 	app->admin = admin_new(app->loop, &admin, e);
 	if (!app->admin)
 		return -1;
@@ -157,6 +200,7 @@ static int start(struct injector_app *app, struct err *e)
 static void stop(struct injector_app *app)
 {
 	admin_free(app->admin);
+	keeper_free(app->keeper);
 	injector_free(app->injector);
 	kube_free(app->kube);
 	if (app->dns)

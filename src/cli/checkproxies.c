@@ -154,20 +154,49 @@ int proxies_are_same_version(struct check_run *r, struct err *e)
 	return each_proxy(r, has_version, e);
 }
 
+static const char *anchors_of(struct check_run *r, const char *ns, struct err *e)
+{
+	const struct json *map =
+		check_get(r, e, "/api/v1/namespaces/%s/configmaps/" INJECT_ROOTS, ns);
+	const char *pem = json_text(json_get(json_get(map, "data"), INJECT_ROOTS_KEY));
+
+	return map && !pem ? "" : pem;
+}
+
+/* A proxy with the file has what its namespace has, soon; others what they were born
+ * with. */
+static bool follows_file(const struct json *pod)
+{
+	json_each(v, json_path(pod, "spec.volumes"))
+	{
+		if (strcmp(json_text_or(v, "configMap.name", ""), INJECT_ROOTS) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int has_anchors(struct check_run *r, const struct json *pod, struct err *e)
 {
-	const struct json *map = check_get(r, e,
-		"/api/v1/namespaces/%s/configmaps/mesh-identity-trust-roots",
-		r->cfg->namespace);
-	const char *pem = json_text(json_get(json_get(map, "data"), "ca-bundle.crt"));
+	const char *ns = json_text_or(pod, "metadata.namespace", "");
+	const char *pem = anchors_of(r, r->cfg->namespace, e), *copy;
 	char sum[2 * SHA256_SIZE + 1];
 
-	if (!map)
+	if (!pem)
 		return -1;
-	sha256_hex(slice_of(pem ? pem : ""), sum);
-	if (strcmp(annotation(pod, ANCHORS), sum) == 0)
+	sha256_hex(slice_of(pem), sum);
+	if (!follows_file(pod) && strcmp(annotation(pod, ANCHORS), sum) != 0)
+		return err_set(e, ERR_DENIED,
+			"its trust anchors are not the present ones, and it follows no "
+			"file: start it anew");
+	if (!follows_file(pod))
 		return 0;
-	return err_set(e, ERR_DENIED, "its trust anchors are not the present ones");
+	copy = anchors_of(r, ns, NULL);
+	if (copy && strcmp(copy, pem) == 0)
+		return 0;
+	return err_set(e, ERR_DENIED,
+		"ConfigMap %s/" INJECT_ROOTS
+		" has not the present trust anchors: does mesh-injector run?",
+		ns);
 }
 
 int proxies_trust_the_same(struct check_run *r, struct err *e)

@@ -142,7 +142,7 @@ const struct check checks[] = {
 
 	{"linkerd-identity-data-plane", "data plane proxies certificate match CA",
 		CHECK_PROXY, CHECK_WARN, proxies_trust_the_same,
-		"to mend: kubectl rollout restart, of the workloads of these pods"},
+		"to mend: as said; mesh-injector's log, or kubectl rollout restart"},
 	{"linkerd-data-plane", "data plane namespace exists", CHECK_PROXY, CHECK_FATAL,
 		workloads_exist, "name another by -n"},
 	{"linkerd-data-plane", "data plane proxies are ready", CHECK_PROXY, CHECK_RETRY,

@@ -30,18 +30,9 @@ static void pair_fini(struct pair *p)
 static int self_signed(
 	struct cert_spec *spec, uint64_t life, struct pair *out, struct err *e)
 {
-	struct buf der = BUF_INIT;
-	struct key *k = key_generate(e);
-	int r = -1;
-
 	spec->not_before = clock_wall() - SKEW;
 	spec->not_after = spec->not_before + life;
-	if (k && cert_issue(k, spec, NULL, NULL, &der, e) == 0 &&
-		pem_wrap("CERTIFICATE", buf_slice(&der), &out->crt) == 0)
-		r = key_write_pem(k, &out->key, e);
-	key_free(k);
-	buf_fini(&der);
-	return r;
+	return cert_issue_own(spec, &out->crt, &out->key, e);
 }
 
 static int make_issuer(const struct install_config *cfg, const struct json *values,

@@ -26,6 +26,7 @@ struct certify {
 	struct kube_call *review; /* on its way, or NULL */
 	struct sign_call *sign;   /* on its way, or NULL */
 	bool any_audience;        /* the review was repeated without ours */
+	uint64_t issuer;          /* it is being signed by: id->updates then */
 	char ns[LABEL_MAX + 1], account[SIGNER_NAME_MAX + 1];
 };
 
@@ -286,6 +287,8 @@ static void answer(struct certify *c, struct slice der, uint64_t not_after)
 		refuse(c, GRPC_INTERNAL, "out of memory");
 	} else {
 		c->id->issued++;
+		if (not_after > c->id->leaves_end)
+			c->id->leaves_end = not_after;
 		tell_issued(c, der, not_after);
 		grpc_send(r, buf_slice(&out));
 		grpc_end(r, GRPC_OK, NULL);
@@ -299,7 +302,9 @@ static void on_signed(
 	struct certify *c = arg;
 
 	c->sign = NULL;
-	if (e->code == ERR_NONE)
+	if (e->code == ERR_NONE && c->issuer != c->id->updates)
+		begin_sign(c); /* the chain that we have now is the next issuer's */
+	else if (e->code == ERR_NONE)
 		answer(c, der, not_after);
 	else
 		refuse(c,
@@ -320,6 +325,7 @@ static void begin_sign(struct certify *c)
 	};
 	struct err e = {0};
 
+	c->issuer = c->id->updates;
 	if (identity_check(c->id, &e) == 0)
 		c->sign = signer_sign(c->id->signer, &order, on_signed, c, &e);
 	if (!c->sign)

@@ -15,6 +15,7 @@
 
 struct destination {
 	const struct destination_config *cfg;
+	struct kube *kube;
 	struct index_user user;
 	struct index *index;
 	struct topics *topics;
@@ -233,6 +234,8 @@ void destination_metrics(void *destination, struct buf *out)
 		buf_printf(out, "%s_cache_size{cluster=\"local\"} %zu\n", name,
 			index_count(d->index, k));
 	}
+	if (d->kube)
+		kube_metrics(d->kube, out);
 }
 
 struct destination *destination_new(struct loop *l, struct kube *k,
@@ -242,6 +245,7 @@ struct destination *destination_new(struct loop *l, struct kube *k,
 
 	must(d);
 	d->cfg = cfg;
+	d->kube = k;
 	d->user = (struct index_user){on_synced, d};
 	d->index = index_new(l, &d->user);
 	d->topics = topics_new(d->index, cfg, (unsigned)cfg->queue);

@@ -10,6 +10,8 @@
 #include "base/obj.h"
 #include "ctl/identityint.h"
 
+#define AGAIN 10 /* looks, until files that were refused are read again */
+
 static const struct {
 	const char *scheme, *cert, *key;
 } schemes[] = {
@@ -37,14 +39,27 @@ void identity_event(
 
 /* ---- the issuer ---- */
 
-static uint64_t stamp_of(const struct identity *id)
+static uint64_t issuer_stamp(const struct identity *id)
 {
-	return file_stamp(id->cert_path) * 31 + file_stamp(id->key_path) * 17 +
-	       file_stamp(id->cfg->anchors);
+	return file_stamp(id->cert_path) * 31 + file_stamp(id->key_path) * 17;
+}
+
+static bool is_same(const struct issuer *a, const struct issuer *b)
+{
+	bool same = a->nchain == b->nchain;
+
+	for (size_t i = 0; same && i < a->nchain; i++)
+		same = slice_eq(buf_slice(&a->chain[i]), buf_slice(&b->chain[i]));
+	return same;
 }
 
 static void take_issuer(struct identity *id, const struct issuer *from)
 {
+	if (!is_same(&id->issuer, from)) {
+		if (id->leaves_end > id->old_leaves_end)
+			id->old_leaves_end = id->leaves_end;
+		id->leaves_end = 0;
+	}
 	issuer_fini(&id->issuer);
 	id->issuer = *from;
 	for (size_t i = 0; i < from->nchain; i++) {
@@ -57,6 +72,7 @@ static void refused_files(struct identity *id, struct signer *s, const struct er
 {
 	struct buf text = BUF_INIT;
 
+	id->skipped++;
 	log_error("identity", "the issuer's files were refused", LE(e));
 	buf_printf(&text,
 		"Skipping issuer update as certs could not be read from disk: %s",
@@ -72,7 +88,7 @@ static void on_loaded(
 	void *arg, struct signer *s, const struct issuer *issuer, const struct err *e)
 {
 	struct identity *id = arg;
-	bool update = id->signer != NULL;
+	bool update = id->signer && !is_same(&id->issuer, issuer);
 	char end[CLOCK_TEXT];
 
 	id->coming = NULL;
@@ -83,13 +99,15 @@ static void on_loaded(
 	if (id->signer)
 		signer_retire(id->signer);
 	id->signer = s;
+	id->in_use = id->reading;
 	take_issuer(id, issuer);
 	clock_rfc3339(issuer->not_after, false, end);
 	log_info("identity", "issuer loaded", LS("name", issuer->name),
 		LS("until", end));
-	if (update)
-		identity_event(
-			id, "Normal", "IssuerUpdated", "Updated identity issuer");
+	if (!update)
+		return;
+	id->updates++;
+	identity_event(id, "Normal", "IssuerUpdated", "Updated identity issuer");
 }
 
 /* The process ended: the files are read by a new one at the next look. */
@@ -113,9 +131,26 @@ static void read_files(struct identity *id)
 	struct signer_files files = {id->cert_path, id->key_path, id->cfg->anchors};
 	struct err e = {0};
 
+	id->reading = issuer_stamp(id);
 	id->coming = signer_new(id->loop, &files, &signer_user, id, &e);
 	if (!id->coming)
 		log_error("identity", "no signer", LE(&e));
+}
+
+/* Another issuer, while some proxies may not have its anchor yet; but not when the one
+ * in use has lost his. */
+static bool must_wait(struct identity *id)
+{
+	uint64_t since = loop_now(id->loop) - id->anchors_since;
+	bool wait = id->signer && id->anchors_since && since < id->cfg->settle &&
+		    issuer_stamp(id) != id->in_use && identity_is_trusted(id);
+
+	if (wait && !id->waiting)
+		log_info("identity",
+			"the new issuer waits until every proxy has the new anchors",
+			LI("seconds", (id->cfg->settle - since) / NS_PER_S));
+	id->waiting = wait;
+	return wait;
 }
 
 /*
@@ -124,13 +159,18 @@ static void read_files(struct identity *id)
  */
 static void look(struct identity *id)
 {
-	uint64_t now = stamp_of(id);
+	uint64_t now = issuer_stamp(id) + file_stamp(id->cfg->anchors);
 
-	if (now != id->stamp && !id->coming && (now == id->seen || !id->signer)) {
+	identity_look_at_anchors(id);
+	if (!id->signer && !id->coming && ++id->looks % AGAIN == 0)
+		id->stamp = 0; /* one that was not valid yet may be so by now */
+	if (now != id->stamp && !id->coming && (now == id->seen || !id->signer) &&
+		!must_wait(id)) {
 		id->stamp = now;
 		read_files(id);
 	}
 	id->seen = now;
+	identity_warn(id);
 	timer_set(&id->poll, id->cfg->poll ? id->cfg->poll : NS_PER_S);
 }
 
@@ -155,23 +195,6 @@ int identity_check(struct identity *id, struct err *e)
 bool identity_is_ready(void *identity)
 {
 	return identity_check(identity, NULL) == 0;
-}
-
-void identity_metrics(void *identity, struct buf *out)
-{
-	struct identity *id = identity;
-	double ttl = ((double)id->issuer.not_after - (double)clock_wall()) /
-		     (double)NS_PER_S;
-
-	if (id->signer) {
-		buf_text(out, "# TYPE issuer_cert_ttl_seconds gauge\n");
-		buf_printf(out, "issuer_cert_ttl_seconds %.0f\n", ttl);
-	}
-	buf_text(out, "# TYPE identity_certificates_total counter\n");
-	buf_printf(out, "identity_certificates_total{result=\"issued\"} %llu\n",
-		(unsigned long long)id->issued);
-	buf_printf(out, "identity_certificates_total{result=\"refused\"} %llu\n",
-		(unsigned long long)id->refused);
 }
 
 /* ---- the service ---- */
@@ -232,5 +255,6 @@ void identity_free(struct identity *id)
 	signer_free(id->signer);
 	signer_free(id->coming);
 	issuer_fini(&id->issuer);
+	cert_free(id->anchors);
 	free(id);
 }

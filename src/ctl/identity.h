@@ -9,6 +9,10 @@
  * Files of the issuer are looked at every second; a new issuer is taken when it is
  * good, else the old one stays, and an event says which it was.  Plain gRPC: the mesh
  * proxy beside it does TLS.
+ *
+ * Trust anchors reach proxies one by one.  A new issuer is therefore not used before
+ * the anchors have been the same for a while (`settle`): who gives both at once does
+ * not have certificates refused by those who know the old anchors only.
  */
 #include "base/addr.h"
 #include "base/opt.h"
@@ -24,6 +28,7 @@ struct identity_config {
 	const char *anchors;     /* file */
 	const char *deployment;  /* events about the issuer are on it */
 	uint64_t lifetime, skew; /* ns */
+	uint64_t settle;         /* ns; until every proxy has new anchors */
 	uint64_t poll;           /* ns; 0: a second */
 };
 

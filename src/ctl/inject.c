@@ -12,8 +12,10 @@
 #include "wire/patch.h"
 
 #define WARNINGS_MAX 20
+#define NATIVE_SINCE 29 /* 1.29: on unless it is switched off */
 #define LABEL_MAX    63 /* of a label's value */
 #define OPAQUE       INJECT_CONFIG "opaque-ports"
+#define NATIVE       "proxy-enable-native-sidecar"
 #define COMPONENT    "linkerd.io/control-plane-component"
 
 static const struct {
@@ -79,6 +81,14 @@ struct json *inject_template(const struct json *object, const char *kind)
 				       ? json_path(object, templates[i].dotted)
 				       : json_path(object, NULL);
 	return NULL;
+}
+
+bool inject_cluster_has_native(const struct json *version)
+{
+	long major = strtol(json_text_or(version, "major", ""), NULL, 10);
+	long minor = strtol(json_text_or(version, "minor", ""), NULL, 10); /* "29+" */
+
+	return major != 1 || minor == 0 || minor >= NATIVE_SINCE;
 }
 
 /* ---- the patch ---- */
@@ -213,7 +223,12 @@ static void derive(struct plan *p)
 		value_set(v, "proxy.await", json_boolean(false));
 	}
 	set_cores(v);
-	p->native = value_is_set(v, "proxy.nativeSidecar");
+	p->native = value_is_set(v, "proxy.nativeSidecar") && !p->in->no_native;
+	if (p->in->no_native && json_get(p->out->config, NATIVE))
+		plan_warn(p,
+			"%s: this cluster has no native sidecars, the proxy "
+			"becomes an ordinary one",
+			NATIVE);
 }
 
 static void derive_ports(struct plan *p)
@@ -399,6 +414,17 @@ static int inject_template_of(struct plan *p, struct err *e)
 	return 0;
 }
 
+static int check_service(const struct plan *p, struct err *e)
+{
+	const struct json *own = json_get(json_get(p->meta, "annotations"), OPAQUE);
+	struct err why;
+
+	if (!json_text(own) ||
+		inject_setting_check("opaque-ports", json_text(own), &why) == 0)
+		return 0;
+	return err_set(e, ERR_DENIED, "annotation " OPAQUE ": %s", why.msg);
+}
+
 static int inject_any(struct plan *p, struct err *e)
 {
 	p->prefix = inject_template_path(p->kind);
@@ -406,11 +432,13 @@ static int inject_any(struct plan *p, struct err *e)
 		return inject_template_of(p, e);
 	p->prefix = "";
 	plan_say_no(p, INJECT_REASON_UNSUPPORTED);
-	if (p->kind && strcmp(p->kind, "Service") == 0) {
-		p->meta = json_get(p->in->object, "metadata");
-		p->spec = json_get(p->in->object, "spec");
-		patch_opaque_only(p, true);
-	}
+	if (!p->kind || strcmp(p->kind, "Service") != 0)
+		return 0;
+	p->meta = json_get(p->in->object, "metadata");
+	p->spec = json_get(p->in->object, "spec");
+	if (check_service(p, e))
+		return -1;
+	patch_opaque_only(p, true);
 	return 0;
 }
 

@@ -7,9 +7,9 @@
  * control-plane.md §5).  Bytes of a request and the installation's values in, a JSON
  * Patch out; no I/O, no clock.
  *
- * An annotation that cannot be understood never keeps a pod from starting: the
- * installation's value stays, and a warning says so.  Only `default-inbound-policy` is
- * refused when it is wrong, because a typing error there would open the workload.
+ * An annotation whose value cannot be understood is refused, and the message names it,
+ * its value and what it may be: a pod that starts otherwise than was asked for is found
+ * out too late.  One that nobody knows is warned of.
  */
 #include "wire/json.h"
 
@@ -21,6 +21,11 @@
 #define INJECT_INIT        "mesh-init"
 #define INJECT_VALIDATOR   "mesh-network-validator"
 #define INJECT_DEBUG       "mesh-debug"
+
+/* The ConfigMap with the trust anchors: in the control plane's namespace the one that
+ * counts, elsewhere its copy (anchorcopy.h). */
+#define INJECT_ROOTS     "mesh-identity-trust-roots"
+#define INJECT_ROOTS_KEY "ca-bundle.crt"
 
 /* ---- values ---- */
 
@@ -76,6 +81,7 @@ struct inject_in {
 	const struct json *ns_annotations;   /* object of texts, or NULL */
 	const char *owner_kind, *owner_name; /* of a pod: "Deployment", "web"; or NULL
 					      */
+	bool no_native;                      /* the cluster knows no native sidecars */
 };
 
 struct inject_out {
@@ -96,6 +102,10 @@ void inject_out_fini(struct inject_out *out);
 const char *inject_template_path(const char *kind);
 /* The pod template itself (an object with metadata and spec), borrowed; NULL. */
 struct json *inject_template(const struct json *object, const char *kind);
+
+/* From the API server's /version: init containers that stay (since 1.29).  What says
+ * nothing is taken for a new one. */
+bool inject_cluster_has_native(const struct json *version);
 
 /* Checks one setting as an annotation ("proxy-cpu-limit"); -1 when it cannot be. */
 int inject_setting_check(const char *name, const char *value, struct err *e);

@@ -247,9 +247,10 @@ static bool is_ours(const char *name)
 {
 	static const char *const names[] = {INJECT_PROXY, INJECT_INIT, INJECT_VALIDATOR,
 		INJECT_DEBUG, "mesh-identity-end-entity", "mesh-identity-token",
-		"linkerd-proxy", "linkerd-init", "linkerd-network-validator",
-		"linkerd-debug", "linkerd-identity-end-entity",
-		"linkerd-identity-token", "linkerd-proxy-init-xtables-lock"};
+		INJECT_ROOTS, "linkerd-proxy", "linkerd-init",
+		"linkerd-network-validator", "linkerd-debug",
+		"linkerd-identity-end-entity", "linkerd-identity-token",
+		"linkerd-proxy-init-xtables-lock"};
 
 	for (size_t i = 0; i < countof(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -328,6 +329,10 @@ static void uninject_one(struct json *object, struct docs_item *it)
 		t = object;
 	it->changed |= clear_map(json_get(t, "metadata"), "annotations", is_annotation);
 	it->changed |= clear_map(json_get(t, "metadata"), "labels", is_label);
+	if (it->changed && t && t != object &&
+		json_kind(json_get(t, "metadata")) == JSON_OBJECT &&
+		json_count(json_get(t, "metadata")) == 0)
+		json_remove(t, "metadata");
 }
 
 /* ---- documents ---- */

@@ -111,9 +111,7 @@ static const struct row rows[] = {
 	TEXT("_l5d_trustdomain", "<identityTrustDomain>"),
 	TEXT(P "IDENTITY_DIR", PATH_ID),
 	TEXT(P "IDENTITY_TOKEN_FILE", "<derived.token>"),
-	/* Followed while the proxy runs, where the namespace has it (part_volumes). */
-	WHEN(P "IDENTITY_TRUST_ANCHORS_FILE", PATH_TOKEN "/" ANCHORS_KEY,
-		"identity.serviceAccountTokenProjection"),
+	TEXT(P "IDENTITY_TRUST_ANCHORS_FILE", PATH_ROOTS "/" INJECT_ROOTS_KEY),
 	TEXT(P "IDENTITY_SVC_ADDR", "<derived.identity>:8080"),
 	TEXT(P "IDENTITY_LOCAL_NAME",
 		"$(_pod_sa).$(_pod_ns).serviceaccount.identity.<namespace>."
@@ -155,8 +153,9 @@ static void add_row(struct json *list, const struct row *r, const struct json *v
 }
 
 /*
- * Pods of the control plane read the anchors where they were installed; elsewhere that
- * ConfigMap need not exist, and the text itself is given.
+ * The anchors as they are now, for a start without the file and for proxies that know
+ * no file; what they become later is in the file.  A pod of the control plane may be
+ * older than its ConfigMap's text, and refers to it.
  */
 static void add_anchors(struct json *list, const struct plan *p)
 {
@@ -168,8 +167,8 @@ static void add_anchors(struct json *list, const struct plan *p)
 		return;
 	}
 	from = json_need_object(json_need_object(j, "valueFrom"), "configMapKeyRef");
-	json_set_text(from, "name", ANCHORS_CONFIG);
-	json_set_text(from, "key", ANCHORS_KEY);
+	json_set_text(from, "name", INJECT_ROOTS);
+	json_set_text(from, "key", INJECT_ROOTS_KEY);
 }
 
 struct json *env_proxy(const struct plan *p)

@@ -64,14 +64,13 @@ struct json *part_validator(const struct plan *p);
 struct json *part_debug(const struct plan *p);
 struct json *part_volumes(const struct plan *p); /* a list */
 
-/* The ConfigMap of the control plane, and of a namespace that follows it. */
-#define ANCHORS_CONFIG "mesh-identity-trust-roots"
-#define ANCHORS_KEY    "ca-bundle.crt"
-#define VOLUME_ID      "mesh-identity-end-entity"
-#define VOLUME_TOKEN   "mesh-identity-token"
-#define PATH_ID        "/var/run/linkerd/identity/end-entity"
-#define PATH_TOKEN     "/var/run/secrets/tokens"
-#define TOKEN_NAME     "mesh-identity-token"
-#define PATH_ACCOUNT   "/var/run/secrets/kubernetes.io/serviceaccount"
+#define VOLUME_ID    "mesh-identity-end-entity"
+#define VOLUME_ROOTS "mesh-identity-trust-roots"
+#define VOLUME_TOKEN "mesh-identity-token"
+#define PATH_ID      "/var/run/linkerd/identity/end-entity"
+#define PATH_ROOTS   "/var/run/linkerd/identity/trust-roots"
+#define PATH_TOKEN   "/var/run/secrets/tokens"
+#define TOKEN_NAME   "mesh-identity-token"
+#define PATH_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
 
 #endif

@@ -171,6 +171,7 @@ struct json *part_proxy(const struct plan *p)
 	add_user(lock_down(c), p);
 	json_set_text(c, "terminationMessagePolicy", "FallbackToLogsOnError");
 	add_mount(c, VOLUME_ID, PATH_ID);
+	add_mount(c, VOLUME_ROOTS, PATH_ROOTS);
 	if (value_is_set(p->values, "identity.serviceAccountTokenProjection"))
 		add_mount(c, VOLUME_TOKEN, PATH_TOKEN);
 	return c;
@@ -275,19 +276,6 @@ struct json *part_debug(const struct plan *p)
 
 /* ---- volumes ---- */
 
-/* The anchors, for a namespace into which somebody puts them. */
-static void add_anchors(struct json *sources)
-{
-	struct json *from =
-		json_need_object(json_push(sources, json_object()), "configMap");
-	struct json *item = json_push(json_need_list(from, "items"), json_object());
-
-	json_set_text(item, "key", ANCHORS_KEY);
-	json_set_text(item, "path", ANCHORS_KEY);
-	json_set_text(from, "name", ANCHORS_CONFIG);
-	json_set_bool(from, "optional", true);
-}
-
 static struct json *volume_token(void)
 {
 	struct json *v = json_object(), *from;
@@ -298,7 +286,18 @@ static struct json *volume_token(void)
 	json_set_text(from, "audience", "identity.l5d.io");
 	json_set_int(from, "expirationSeconds", 86400);
 	json_set_text(from, "path", TOKEN_NAME);
-	add_anchors(list);
+	return v;
+}
+
+/* Optional: a pod also starts where the copy has not come yet. */
+static struct json *volume_roots(void)
+{
+	struct json *v = json_object(), *from;
+
+	json_set_text(v, "name", VOLUME_ROOTS);
+	from = json_need_object(v, "configMap");
+	json_set_text(from, "name", INJECT_ROOTS);
+	json_set_bool(from, "optional", true);
 	return v;
 }
 
@@ -308,6 +307,7 @@ struct json *part_volumes(const struct plan *p)
 
 	json_set_text(id, "name", VOLUME_ID);
 	json_set_text(json_need_object(id, "emptyDir"), "medium", "Memory");
+	json_push(list, volume_roots());
 	if (value_is_set(p->values, "identity.serviceAccountTokenProjection"))
 		json_push(list, volume_token());
 	return list;

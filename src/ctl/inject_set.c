@@ -33,16 +33,15 @@ struct setting {
 	const char *path; /* in the values */
 	enum rule rule;
 	const char *words;
-	bool strict; /* a wrong one is refused */
 };
 
 #define SET(name, path, rule)                                                          \
 	{                                                                              \
-		name, path, RULE_##rule, NULL, false                                   \
+		name, path, RULE_##rule, NULL                                          \
 	}
 #define WORD(name, path, words)                                                        \
 	{                                                                              \
-		name, path, RULE_WORD, words, false                                    \
+		name, path, RULE_WORD, words                                           \
 	}
 #define POLICIES                                                                       \
 	"all-unauthenticated all-authenticated cluster-unauthenticated "               \
@@ -99,8 +98,7 @@ static const struct setting settings[] = {
 	WORD("debug-image-pull-policy", "debugContainer.image.pullPolicy",
 		"Always IfNotPresent Never"),
 	SET("close-wait-timeout", "proxyInit.closeWaitTimeoutSecs", SECONDS),
-	{"default-inbound-policy", "proxy.defaultInboundPolicy", RULE_WORD, POLICIES,
-		true},
+	WORD("default-inbound-policy", "proxy.defaultInboundPolicy", POLICIES),
 	SET("proxy-await", "proxy.await", SWITCH),
 	SET("shutdown-grace-period", "proxy.shutdownGracePeriod", DURATION),
 	SET("proxy-admin-shutdown", "proxy.enableShutdownEndpoint", SWITCH),
@@ -304,7 +302,7 @@ static const char *expected(const struct setting *s)
 	static const char *const texts[] = {[RULE_TEXT] = "a line of text",
 		[RULE_BOOL] = "true or false",
 		[RULE_SWITCH] = "enabled or disabled",
-		[RULE_PORT] = "a port",
+		[RULE_PORT] = "a port from 1 to 65535",
 		[RULE_PORTS] = "ports such as 80,8000-8010",
 		[RULE_OPAQUE] = "ports, ranges or names of ports",
 		[RULE_SUBNETS] = "subnets such as 10.0.0.0/8",
@@ -363,26 +361,50 @@ int inject_setting_check(const char *name, const char *value, struct err *e)
 	return j ? 0 : wrong(s, value, e);
 }
 
+static int refuse(const struct plan *p, const struct json *annotation,
+	const struct setting *s, struct err *e)
+{
+	const char *key = json_key(annotation), *text = json_text(annotation);
+	bool own = json_get(json_get(p->meta, "annotations"), key);
+	struct err why;
+
+	wrong(s, text ? text : "", &why);
+	if (own || !p->in->namespace)
+		return err_set(e, ERR_DENIED, "annotation %s: %s", key, why.msg);
+	return err_set(e, ERR_DENIED, "annotation %s of namespace %s: %s", key,
+		p->in->namespace, why.msg);
+}
+
+/* Annotations of this prefix that are read elsewhere, or were Linkerd's once. */
+static bool is_of_others(const char *name)
+{
+	static const char *const names[] = {"admission-webhooks", "disable-identity",
+		"disable-tap", "trace-collector", "trace-collector-service-account",
+		"trust-root-sha256"};
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int apply(struct plan *p, const struct json *annotation, struct err *e)
 {
-	const struct setting *s = find(name_after_prefix(json_key(annotation)));
+	const char *name = name_after_prefix(json_key(annotation));
+	const struct setting *s = find(name);
 	const char *text = json_text(annotation);
-	struct err why;
 	struct json *value;
 
+	if (!s && name && !is_of_others(name))
+		plan_warn(p, "annotation %s is not known and has no effect",
+			json_key(annotation));
 	if (!s)
 		return 0;
 	value = text ? value_of(s, text) : NULL;
-	if (value) {
-		value_set(p->values, s->path, value);
-		json_set_text(p->out->config, s->name, text);
-		return 0;
-	}
-	wrong(s, text ? text : "", &why);
-	if (s->strict)
-		return err_set(e, ERR_DENIED, "annotation %s: %s", json_key(annotation),
-			why.msg);
-	plan_warn(p, "annotation %s is ignored: %s", json_key(annotation), why.msg);
+	if (!value)
+		return refuse(p, annotation, s, e);
+	value_set(p->values, s->path, value);
+	json_set_text(p->out->config, s->name, text);
 	return 0;
 }
 

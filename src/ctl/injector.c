@@ -167,11 +167,39 @@ void injector_look(struct injector *in)
 	}
 }
 
+/* ---- what the cluster can ---- */
+
+static void on_version(
+	void *arg, int status, const struct json *body, const struct err *e)
+{
+	struct injector *in = arg;
+
+	in->version = NULL;
+	if (status == 0 || status >= 500) {
+		log_debug("injector", "the cluster's version is not known yet",
+			LI("status", status), LS("error", e->msg));
+		return;
+	}
+	in->knows_version = true;
+	in->no_native = status == 200 && !inject_cluster_has_native(body);
+	if (in->no_native)
+		log_info("injector", "this cluster has no native sidecars",
+			LS("version", json_text_or(body, "gitVersion", "")));
+}
+
+static void ask_version(struct injector *in)
+{
+	if (!in->knows_version && !in->version)
+		in->version = kube_request(
+			in->kube, "GET", "/version", NULL, NULL, on_version, in);
+}
+
 static void on_poll(struct timer *t)
 {
 	struct injector *in = container_of(t, struct injector, poll);
 
 	injector_look(in);
+	ask_version(in);
 	timer_set(&in->poll, in->cfg->poll ? in->cfg->poll : NS_PER_S);
 }
 
@@ -199,6 +227,7 @@ static int begin(struct injector *in, struct err *e)
 	in->watch = kube_watch_new(in->kube, "/api/v1/namespaces", NULL, &user, in, e);
 	if (!in->watch)
 		return -1;
+	ask_version(in);
 	timer_set(&in->poll, in->cfg->poll ? in->cfg->poll : NS_PER_S);
 	return 0;
 }
@@ -230,7 +259,7 @@ bool injector_is_ready(void *injector)
 {
 	struct injector *in = injector;
 
-	return kube_watch_is_synced(in->watch);
+	return kube_watch_is_synced(in->watch) && in->knows_version;
 }
 
 void injector_metrics(void *injector, struct buf *out)
@@ -238,6 +267,7 @@ void injector_metrics(void *injector, struct buf *out)
 	struct injector *in = injector;
 
 	injector_meter_write(&in->meter, out);
+	kube_metrics(in->kube, out);
 }
 
 void injector_drain(struct injector *in, void (*done)(void *arg), void *arg)
@@ -252,6 +282,8 @@ void injector_free(struct injector *in)
 	if (!in)
 		return;
 	timer_clear(&in->poll);
+	if (in->version)
+		kube_cancel(in->version);
 	injector_calls_end(in);
 	site_free(in->site);
 	if (in->watch)

@@ -61,32 +61,67 @@ void injector_calls_end(struct injector *in)
 
 /* ---- the answer ---- */
 
-static void tell_owner(struct injector_call *c, const struct inject_out *out)
+/* Whom events are about: who made the pod, else the pod, if it has a name already. */
+static struct json *regarding(const struct injector_call *c)
 {
-	struct buf why = BUF_INIT;
+	const char *name = json_text_at(c->review.object, "metadata.name");
+	struct json *j, *meta;
 
+	if (c->owner)
+		return json_copy(c->owner);
+	if (!name)
+		return NULL;
+	j = json_object();
+	json_set_text(j, "apiVersion", "v1");
+	json_set_text(j, "kind", c->review.kind);
+	meta = json_need_object(j, "metadata");
+	json_set_text(meta, "namespace", c->review.namespace);
+	json_set_text(meta, "name", name);
+	return j;
+}
+
+static void tell_skipped(
+	struct injector_call *c, const struct json *about, const struct inject_out *out)
+{
+	struct buf text = BUF_INIT;
+	bool any = false;
+
+	buf_text(&text, "Mesh sidecar proxy injection skipped: ");
 	for (unsigned r = 0; r < INJECT_REASON_COUNT; r++)
-		if (out->reasons & 1u << r)
-			buf_printf(&why, "%s%s", buf_len(&why) ? ", " : "",
-				inject_reason_text(r));
-	buf_char(&why, '\0');
-	if (out->injected)
-		kube_event(c->in->kube, c->owner, "Normal", "Injected",
-			"Mesh sidecar proxy injected");
-	else if (!(out->reasons & 1u << INJECT_REASON_ABSENT)) {
-		struct buf text = BUF_INIT;
+		if (out->reasons & 1u << r) {
+			buf_printf(
+				&text, "%s%s", any ? ", " : "", inject_reason_text(r));
+			any = true;
+		}
+	buf_char(&text, '\0');
+	kube_event(c->in->kube, about, "Normal", "InjectionSkipped", text.p);
+	buf_fini(&text);
+}
 
-		buf_printf(&text, "Mesh sidecar proxy injection skipped: %s", why.p);
-		buf_char(&text, '\0');
-		kube_event(c->in->kube, c->owner, "Normal", "InjectionSkipped", text.p);
-		buf_fini(&text);
-	}
+/* That nobody asked for a proxy is no news, and a Service never has one. */
+static void tell(struct injector_call *c, const struct inject_out *out,
+	const struct err *refused)
+{
+	const unsigned silent =
+		1u << INJECT_REASON_ABSENT | 1u << INJECT_REASON_UNSUPPORTED;
+	struct json *about = regarding(c);
+
+	if (!about)
+		return;
+	if (refused)
+		kube_event(c->in->kube, about, "Warning", "InjectionRefused",
+			refused->msg);
+	else if (out->injected)
+		kube_event(c->in->kube, about, "Normal", "Injected",
+			"Mesh sidecar proxy injected");
+	else if (!(out->reasons & silent))
+		tell_skipped(c, about, out);
 	json_each(w, out->warnings)
 	{
-		kube_event(c->in->kube, c->owner, "Warning", "InjectionWarning",
+		kube_event(c->in->kube, about, "Warning", "InjectionWarning",
 			json_text(w));
 	}
-	buf_fini(&why);
+	json_free(about);
 }
 
 static void log_it(const struct injector_call *c, const struct inject_out *out,
@@ -106,7 +141,7 @@ static void log_it(const struct injector_call *c, const struct inject_out *out,
 			LS("name", name), LI("reasons", out->reasons));
 	json_each(w, out->warnings)
 	{
-		log_warn("injector", "an annotation is ignored",
+		log_warn("injector", "injection warning",
 			LS("namespace", c->review.namespace), LS("name", name),
 			LS("why", json_text(w)));
 	}
@@ -125,8 +160,8 @@ static void account(struct injector_call *c, const struct inject_out *out,
 			kind[i] = (char)(kind[i] + 32);
 	injector_count(&c->in->meter, &told);
 	log_it(c, out, refused);
-	if (c->owner && !c->review.dry_run && !refused)
-		tell_owner(c, out);
+	if (!c->review.dry_run)
+		tell(c, out, refused);
 }
 
 static void answer(struct injector_call *c)
@@ -139,6 +174,7 @@ static void answer(struct injector_call *c)
 		.kind = c->review.kind,
 		.namespace = c->review.namespace,
 		.ns_annotations = known ? ns : c->ns_annotations,
+		.no_native = in->no_native,
 		.owner_kind = json_text_or(c->owner, "kind", ""),
 		.owner_name = json_text_or(c->owner, "metadata.name", "")};
 	struct inject_out out;

@@ -36,8 +36,10 @@ struct injector {
 	uint64_t creds_stamp, values_stamp;
 	struct timer poll;
 	struct kube_watch *watch;
-	struct map namespaces; /* struct injector_ns */
-	struct list calls;     /* struct injector_call */
+	struct kube_call *version;     /* asked for, or NULL */
+	bool no_native, knows_version; /* of the cluster */
+	struct map namespaces;         /* struct injector_ns */
+	struct list calls;             /* struct injector_call */
 	struct injector_meter meter;
 };
 

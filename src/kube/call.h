@@ -22,7 +22,9 @@ struct kube {
 	char authority[300];
 	struct list calls;
 	struct list watches;
-	struct map events; /* struct kube_told */
+	struct map events;   /* struct kube_told */
+	uint64_t events_due; /* when all that were written would be, one by one */
+	uint64_t events_dropped;
 	char component[64];
 };
 

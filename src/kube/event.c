@@ -10,12 +10,17 @@
 #define REPEAT_WITHIN (600 * NS_PER_S)
 #define TOLD_MAX      512 /* events remembered; beyond, the oldest is forgotten */
 #define MESSAGE_MAX   1024
+#define AGAIN_AFTER   (10 * NS_PER_S) /* between two writes of one event's count */
+#define BURST         50              /* events that are written at once … */
+#define KEPT          10              /* … of which these are for warnings only … */
+#define EVERY         (NS_PER_S / 5)  /* … and then one in this time */
 
 /* An event that was written, to count it up when it happens again. */
 struct kube_told {
 	struct map_node node;
 	char *key, *path, *name;
-	uint64_t since; /* wall */
+	uint64_t since;   /* wall */
+	uint64_t written; /* its count, by the loop's clock; 0: not yet */
 	int64_t count;
 	struct kube *kube;
 };
@@ -117,7 +122,8 @@ static void tell_again(struct kube *k, struct kube_told *t)
 	char *text;
 
 	clock_rfc3339(clock_wall(), false, now);
-	json_set_int(patch, "count", ++t->count);
+	t->written = loop_now(k->loop);
+	json_set_int(patch, "count", t->count);
 	json_set_text(patch, "lastTimestamp", now);
 	buf_printf(&path, "%s/%s", t->path, t->name);
 	text = buf_steal(&path);
@@ -159,6 +165,29 @@ static struct kube_told *told_add(
 	return t;
 }
 
+/*
+ * A crash loop of a thousand pods must not become a load on the API server.  False:
+ * this one is not written.
+ */
+static bool may_write(struct kube *k, const char *type)
+{
+	uint64_t most = strcmp(type, "Warning") == 0 ? BURST : BURST - KEPT;
+	uint64_t now = loop_now(k->loop);
+	uint64_t due = k->events_due > now ? k->events_due : now;
+
+	if (due - now > (most - 1) * EVERY) {
+		k->events_dropped++;
+		return false;
+	}
+	k->events_due = due + EVERY;
+	return true;
+}
+
+uint64_t kube_events_dropped(const struct kube *k)
+{
+	return k->events_dropped;
+}
+
 void kube_event(struct kube *k, const struct json *regarding, const char *type,
 	const char *reason, const char *message)
 {
@@ -173,7 +202,13 @@ void kube_event(struct kube *k, const struct json *regarding, const char *type,
 
 	if (t && clock_wall() - t->since < REPEAT_WITHIN) {
 		free(key);
-		tell_again(k, t);
+		t->count++;
+		if (loop_now(k->loop) - t->written >= AGAIN_AFTER && may_write(k, type))
+			tell_again(k, t);
+		return;
+	}
+	if (!may_write(k, type)) {
+		free(key);
 		return;
 	}
 	if (t)

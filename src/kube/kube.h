@@ -84,8 +84,14 @@ void kube_watch_free(struct kube_watch *w);
 bool kube_watch_is_synced(const struct kube_watch *w);
 
 /* Writes an Event about `regarding` (apiVersion, kind, namespace, name, uid are read
- * from it); the same event within ten minutes is counted up, not repeated. */
+ * from it); the same event within ten minutes is counted up, not repeated, and its
+ * count written every ten seconds at most.  Of all events fifty at once and then five a
+ * second are written; the rest are dropped and counted. */
 void kube_event(struct kube *k, const struct json *regarding, const char *type,
 	const char *reason, const char *message);
+uint64_t kube_events_dropped(const struct kube *k);
+
+/* Appends Prometheus text: what each watch has heard, and whether it is interrupted. */
+void kube_metrics(const struct kube *k, struct buf *out);
 
 #endif

@@ -55,6 +55,7 @@ struct kube_watch {
 	bool synced;
 	bool starting;     /* fetch_begin() has not returned */
 	bool heard;        /* the stream gave something */
+	uint64_t contact;  /* the server last answered, by the loop's clock; 0: never */
 	uint64_t began;    /* the request, by the loop's clock */
 	uint64_t skipped;  /* events that could not be understood */
 	char trouble[160]; /* the error last logged; "" when all is well */
@@ -74,12 +75,14 @@ static void trouble(struct kube_watch *w, const char *what)
 	if (strncmp(w->trouble, what, sizeof w->trouble - 1) == 0)
 		return;
 	snprintf(w->trouble, sizeof w->trouble, "%s", what);
-	log_warn("kube", "watch interrupted", LS("path", w->path), LS("error", what));
+	log_warn("kube", "watch interrupted", LS("path", w->path), LS("error", what),
+		LS("served", w->synced ? "what was known before" : "nothing yet"));
 }
 
 static void all_well(struct kube_watch *w)
 {
 	w->backoff = BACKOFF_MIN;
+	w->contact = loop_now(w->kube->loop);
 	if (!*w->trouble)
 		return;
 	*w->trouble = '\0';
@@ -389,6 +392,7 @@ static void on_data(void *arg, struct fetch *f, struct slice bytes)
 		return;
 	}
 	timer_set(&w->timer, STREAM_QUIET);
+	w->contact = loop_now(w->kube->loop);
 	w->calling++;
 	lines_feed(&w->lines, bytes);
 	w->calling--;
@@ -581,4 +585,59 @@ void kube_watch_free(struct kube_watch *w)
 bool kube_watch_is_synced(const struct kube_watch *w)
 {
 	return w->synced;
+}
+
+/* ---- /metrics ---- */
+
+static double is_synced(const struct kube_watch *w)
+{
+	return w->synced;
+}
+
+static double is_interrupted(const struct kube_watch *w)
+{
+	return *w->trouble != '\0';
+}
+
+static double since_contact(const struct kube_watch *w)
+{
+	return (double)(loop_now(w->kube->loop) - w->contact) / (double)NS_PER_S;
+}
+
+static double skipped(const struct kube_watch *w)
+{
+	return (double)w->skipped;
+}
+
+static double objects(const struct kube_watch *w)
+{
+	return (double)w->known.count;
+}
+
+static const struct {
+	const char *name, *kind;
+	double (*of)(const struct kube_watch *w);
+} families[] = {
+	{"kube_watch_synced", "gauge", is_synced},
+	{"kube_watch_interrupted", "gauge", is_interrupted},
+	{"kube_watch_seconds_since_contact", "gauge", since_contact},
+	{"kube_watch_events_skipped_total", "counter", skipped},
+	{"kube_watch_objects", "gauge", objects},
+};
+
+void kube_metrics(const struct kube *k, struct buf *out)
+{
+	const struct kube_watch *w;
+
+	for (size_t i = 0; i < countof(families); i++) {
+		buf_printf(out, "# TYPE %s %s\n", families[i].name, families[i].kind);
+		list_each(w, &k->watches, node)
+		{
+			buf_printf(out, "%s{path=\"%s\"} %.15g\n", families[i].name,
+				w->path, families[i].of(w));
+		}
+	}
+	buf_text(out, "# TYPE kube_events_dropped_total counter\n");
+	buf_printf(out, "kube_events_dropped_total %llu\n",
+		(unsigned long long)k->events_dropped);
 }

@@ -73,6 +73,9 @@ int cert_issue_csr(struct slice csr_der, const struct cert_spec *spec,
 int cert_issue(const struct key *subject_key, const struct cert_spec *spec,
 	const struct cert *issuer, const struct key *issuer_key, struct buf *der,
 	struct err *e);
+/* A self-signed certificate and a new key for it; both PEM, appended. */
+int cert_issue_own(const struct cert_spec *spec, struct buf *crt_pem,
+	struct buf *key_pem, struct err *e);
 int pem_wrap(const char *label, struct slice der, struct buf *out); /* "CERTIFICATE" */
 
 #endif

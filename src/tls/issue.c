@@ -397,3 +397,21 @@ int csr_write(const char *name, const struct key *k, struct buf *der, struct err
 	buf_fini(&spki);
 	return ret;
 }
+
+/* ---- whole ---- */
+
+int cert_issue_own(const struct cert_spec *spec, struct buf *crt_pem,
+	struct buf *key_pem, struct err *e)
+{
+	struct buf der = BUF_INIT;
+	struct key *k = key_generate(e);
+	int r = -1;
+
+	if (k && cert_issue(k, spec, NULL, NULL, &der, e) == 0)
+		r = pem_wrap("CERTIFICATE", buf_slice(&der), crt_pem)
+			    ? err_set(e, ERR_LIMIT, "out of memory")
+			    : key_write_pem(k, key_pem, e);
+	key_free(k);
+	buf_fini(&der);
+	return r;
+}

@@ -33,9 +33,10 @@ def wait(what, seconds=30):
 
 
 class Local:
-    """A mesh: `images` says which program an image is, `install` is for `mesh install`."""
+    """A mesh: `images` says which program an image is, `install` is for `mesh install`; `settle`: seconds for which a
+    new issuer waits after new trust anchors."""
 
-    def __init__(self, folder, images, install):
+    def __init__(self, folder, images, install, settle=None):
         self.folder = folder
         with open(folder + "/images.yaml", "w") as f:
             f.write("mesh/proxy: {command: ['@self']}\n" + images)
@@ -43,6 +44,8 @@ class Local:
         if got.returncode:
             raise RuntimeError(got.stderr)
         control = subprocess.run([MESH, "install", *install], capture_output=True, text=True, check=True).stdout
+        if settle is not None:
+            control = re.sub(r"( +)- -identity-trust-domain=", r"\1- -trust-roots-settle=%ds\n\g<0>" % settle, control, count=1)
         self.apply(control)
         report(wait(lambda: self.ready("mesh", 3), 60), "the control plane gets ready", self.state("mesh"))
 
@@ -109,11 +112,11 @@ class Local:
         return [p for p in pids if re.search(word, read(p, "cmdline").replace(b"\0", b" ").decode()) and is_ours(p)]
 
 
-def with_local(images, install, what):
+def with_local(images, install, what, **more):
     folder = tempfile.mkdtemp(prefix="mesh-e2e-")
     os.chmod(folder, 0o755)
     try:
-        what(Local(folder, images, install))
+        what(Local(folder, images, install, **more))
     finally:
         got = subprocess.run([MESH, "local", "down", "--dir", folder + "/state"], capture_output=True, text=True, timeout=60)
         left = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True).stdout.split("\n")

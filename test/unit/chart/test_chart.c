@@ -103,6 +103,7 @@ static struct json *bare(const struct json *deployment)
 	drop_named(json_get(spec, "containers"), "mesh-proxy");
 	drop_named(json_get(spec, "containers"), "mesh-debug");
 	drop_named(json_get(spec, "volumes"), "mesh-identity-end-entity");
+	drop_named(json_get(spec, "volumes"), "mesh-identity-trust-roots");
 	drop_named(json_get(spec, "volumes"), "mesh-identity-token");
 	return d;
 }

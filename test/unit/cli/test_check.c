@@ -259,6 +259,18 @@ static const struct {
 		"items: [{metadata: {name: p, namespace: app, annotations: "
 		"{linkerd.io/inject: enabled}}}]",
 		CHECK_PROXY, true, "app/p asks for a proxy and has none"},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: app, labels: "
+		"{linkerd.io/control-plane-ns: mesh}}}]",
+		CHECK_PROXY, false,
+		"app/p: its trust anchors are not the present ones, and it follows no "
+		"file"},
+	{"/api/v1/pods", NULL,
+		"items: [{metadata: {name: p, namespace: app, labels: "
+		"{linkerd.io/control-plane-ns: mesh}}, spec: {volumes: [{configMap: "
+		"{name: mesh-identity-trust-roots}}]}}]",
+		CHECK_PROXY, false,
+		"app/p: ConfigMap app/mesh-identity-trust-roots has not the present"},
 	{LEASES, NULL,
 		"items: [{metadata: {name: n1}, spec: {renewTime: "
 		"'2001-01-01T00:00:00Z'}}]",
@@ -522,11 +534,7 @@ static void dump(const char *name, const char *text)
 
 static void dump_installed(void)
 {
-	static const struct install_config cfg = {.namespace = "mesh",
-		.trust_domain = "cluster.local",
-		.cluster_domain = "cluster.local",
-		.lifetime = "24h",
-		.skew = "20s"};
+	static const struct install_config cfg = {.namespace = "mesh"};
 	struct buf text = BUF_INIT;
 
 	tls_init();

@@ -95,6 +95,8 @@ static void put_kubeconfig(void)
 	buf_fini(&b);
 }
 
+static const struct buf *crt_instead, *key_instead; /* its own anchor; or NULL */
+
 static void start(const struct script_step *steps, size_t n)
 {
 	struct channel_config to = {.host = "127.0.0.1", .kind = HTTP_KIND_2};
@@ -107,6 +109,11 @@ static void start(const struct script_step *steps, size_t n)
 	testca_init(&ca);
 	put_issuer(&ca);
 	put_file("anchors.pem", buf_slice(&ca.root_pem));
+	if (crt_instead) {
+		put_file("crt.pem", buf_slice(crt_instead));
+		put_file("key.pem", buf_slice(key_instead));
+		put_file("anchors.pem", buf_slice(crt_instead));
+	}
 	put_kubeconfig();
 	loop = loop_new(&e);
 	dns = dns_new(loop, NULL, &e);
@@ -406,6 +413,142 @@ TEST(a_new_issuer_on_disk_is_taken)
 	buf_fini(&before);
 	buf_fini(&both);
 	testca_fini(&other);
+	stop();
+}
+
+static bool is_waiting(void)
+{
+	return id->waiting;
+}
+
+TEST(a_new_issuer_waits_until_proxies_have_its_anchor)
+{
+	static const struct script_step steps[] = {
+		{REVIEW, GOOD},
+		EVENT("apps", "IssuedLeafCertificate"),
+		EVENT("mesh", "\"reason\":\"IssuerUpdated\""),
+	};
+	static struct testca other;
+	struct buf both = BUF_INIT;
+	uint64_t begun;
+
+	cfg.settle = 700 * NS_PER_MS;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	ask(NAME, NAME, "tok.en");
+	testca_init(&other);
+	buf_adds(&both, buf_slice(&ca.root_pem));
+	buf_adds(&both, buf_slice(&other.root_pem));
+	begun = clock_mono();
+	put_file("anchors.pem", buf_slice(&both));
+	put_issuer(&other);
+	wait_until(is_waiting);
+	OK(!has_new_issuer() && identity_is_ready(id));
+	wait_until(has_new_issuer);
+	OK(clock_mono() - begun >= 700 * NS_PER_MS);
+	EQ_INT(id->waiting, false);
+	OK(id->old_leaves_end / NS_PER_S == (uint64_t)until);
+	buf_fini(&both);
+	testca_fini(&other);
+	stop();
+}
+
+TEST(a_new_issuer_does_not_wait_when_the_old_one_has_lost_its_anchor)
+{
+	static const struct script_step steps[] = {
+		EVENT("mesh", "\"reason\":\"IssuerUpdated\""),
+	};
+	static struct testca other;
+
+	cfg.settle = 3600 * NS_PER_S;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	testca_init(&other);
+	put_file("anchors.pem", buf_slice(&other.root_pem));
+	put_issuer(&other);
+	wait_until(has_new_issuer);
+	testca_fini(&other);
+	stop();
+}
+
+static bool has_two_anchors(void)
+{
+	return id->anchors && cert_der(id->anchors, 1).n;
+}
+
+static bool has_fewer_anchors(void)
+{
+	return id->anchors && !cert_der(id->anchors, 1).n;
+}
+
+TEST(an_anchor_that_goes_makes_nobody_wait)
+{
+	static struct testca other;
+	struct buf both = BUF_INIT;
+
+	cfg.settle = 3600 * NS_PER_S;
+	testca_init(&other);
+	start(NULL, 0);
+	wait_until(is_ready);
+	buf_adds(&both, buf_slice(&ca.root_pem));
+	buf_adds(&both, buf_slice(&other.root_pem));
+	put_file("anchors.pem", buf_slice(&both));
+	wait_until(has_two_anchors);
+	OK(id->anchors_since);
+	id->anchors_since = 0;
+	put_file("anchors.pem", buf_slice(&ca.root_pem));
+	wait_until(has_fewer_anchors);
+	EQ_INT(id->anchors_since, 0);
+	buf_fini(&both);
+	testca_fini(&other);
+	stop();
+}
+
+TEST(an_issuer_of_tomorrow_is_taken_when_its_day_has_come)
+{
+	static const struct script_step steps[] = {
+		EVENT("mesh", "\"reason\":\"IssuerUpdateSkipped\""),
+	};
+	struct cert_spec spec = {.common_name = "issuer", .is_ca = true};
+	struct buf crt = BUF_INIT, key = BUF_INIT;
+	uint64_t begun = clock_mono();
+
+	spec.not_before = clock_wall() + 2 * NS_PER_S;
+	spec.not_after = spec.not_before + 60 * 86400 * NS_PER_S;
+	OK(cert_issue_own(&spec, &crt, &key, NULL) == 0);
+	crt_instead = &crt;
+	key_instead = &key;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	OK(clock_mono() - begun >= NS_PER_S);
+	buf_fini(&crt);
+	buf_fini(&key);
+	stop();
+}
+
+TEST(an_anchor_that_ends_soon_is_told_once)
+{
+	static const struct script_step steps[] = {
+		EVENT("mesh", "\"reason\":\"TrustAnchorExpiresSoon\""),
+	};
+	struct cert_spec spec = {.common_name = "issuer", .is_ca = true};
+	struct buf crt = BUF_INIT, key = BUF_INIT, said = BUF_INIT;
+
+	spec.not_before = clock_wall() - NS_PER_S;
+	spec.not_after = spec.not_before + 29 * 86400 * NS_PER_S;
+	OK(cert_issue_own(&spec, &crt, &key, NULL) == 0);
+	crt_instead = &crt;
+	key_instead = &key;
+	start(steps, countof(steps));
+	wait_until(is_ready);
+	wait_until(script_ended);
+	identity_metrics(id, &said);
+	buf_char(&said, '\0');
+	OK(strstr(said.p, "\ntrust_anchors_ttl_seconds 25055"));
+	OK(strstr(said.p, "\nissuer_cert_ttl_seconds 25055"));
+	buf_fini(&said);
+	buf_fini(&crt);
+	buf_fini(&key);
 	stop();
 }
 

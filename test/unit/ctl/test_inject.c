@@ -187,8 +187,7 @@ TEST(without_token_projection_the_account_token_must_be_there)
 	run_with(&yes, values, POD ENABLED SPEC END, NULL);
 	EQ_STR(env_of(&yes, "IDENTITY_TOKEN_FILE"),
 		"/var/run/secrets/kubernetes.io/serviceaccount/token");
-	EQ_STR(env_of(&yes, "IDENTITY_TRUST_ANCHORS_FILE"), "");
-	EQ_INT(json_count(json_path(yes.object, "spec.volumes")), 1);
+	EQ_INT(json_count(json_path(yes.object, "spec.volumes")), 2);
 	run_fini(&r);
 	run_fini(&yes);
 }
@@ -221,7 +220,8 @@ static const struct {
 	{"IDENTITY_LOCAL_NAME",
 		"$(_pod_sa).$(_pod_ns).serviceaccount.identity.mesh.cluster.local"},
 	{"IDENTITY_TRUST_ANCHORS", "anchors"},
-	{"IDENTITY_TRUST_ANCHORS_FILE", "/var/run/secrets/tokens/ca-bundle.crt"},
+	{"IDENTITY_TRUST_ANCHORS_FILE",
+		"/var/run/linkerd/identity/trust-roots/ca-bundle.crt"},
 	{"IDENTITY_DIR", "/var/run/linkerd/identity/end-entity"},
 	{"IDENTITY_TOKEN_FILE", "/var/run/secrets/tokens/mesh-identity-token"},
 	{"POLICY_WORKLOAD", "{\"ns\":\"$(_pod_ns)\", \"pod\":\"$(_pod_name)\"}"},
@@ -272,26 +272,13 @@ TEST(a_pod_gets_redirection_and_a_proxy_before_all_else_of_it)
 		"197129aec34bcd1814b9f325984f4fc47efee8a39bafc0f6d2f8e304a0f2699e");
 	EQ_STR(note(&r, "annotations", "linkerd.io/proxy-version"), MESH_VERSION);
 	token = json_path(
-		r.object, "spec.volumes.1.projected.sources.0.serviceAccountToken");
+		r.object, "spec.volumes.2.projected.sources.0.serviceAccountToken");
 	EQ_STR(json_text_or(token, "audience", ""), "identity.l5d.io");
 	EQ_STR(json_text_or(r.object, "spec.volumes.0.emptyDir.medium", ""), "Memory");
 	EQ_INT(json_int_at(proxy_of(&r), "securityContext.runAsUser", 0), 2102);
 	EQ_INT(json_int_at(proxy_of(&r), "readinessProbe.httpGet.port", 0), 4191);
 	EQ_INT(json_int_at(proxy_of(&r), "startupProbe.failureThreshold", 0), 120);
 	OK(!json_get(proxy_of(&r), "resources"));
-	run_fini(&r);
-}
-
-TEST(a_pod_follows_the_trust_anchors_of_its_namespace_where_there_are_some)
-{
-	struct run r = {0};
-	const struct json *from;
-
-	run(&r, POD ENABLED SPEC END, NULL);
-	from = json_path(r.object, "spec.volumes.1.projected.sources.1.configMap");
-	EQ_STR(json_text_or(from, "name", ""), "mesh-identity-trust-roots");
-	EQ_STR(json_text_or(from, "items.0.path", ""), "ca-bundle.crt");
-	EQ_INT(json_bool_at(from, "optional", false), true);
 	run_fini(&r);
 }
 
@@ -346,6 +333,51 @@ TEST(without_native_sidecars_the_proxy_is_the_first_container_and_awaited)
 	run_fini(&late);
 }
 
+static const struct {
+	const char *version;
+	bool native;
+} clusters[] = {
+	{"{major: '1', minor: '34'}", true},
+	{"{major: '1', minor: 29+}", true},
+	{"{major: '1', minor: 28+}", false},
+	{"{major: '1', minor: '21'}", false},
+	{"{major: '2', minor: '0'}", true},
+	{"{major: '1', minor: ''}", true},
+	{"{}", true},
+};
+
+TEST(clusters_before_1_29_have_no_native_sidecars)
+{
+	for (size_t i = 0; i < countof(clusters); i++) {
+		struct json *j = yaml(clusters[i].version);
+
+		EQ_INT(inject_cluster_has_native(j), clusters[i].native);
+		json_free(j);
+	}
+}
+
+TEST(where_the_cluster_has_no_native_sidecars_the_proxy_is_an_ordinary_one)
+{
+	struct run r = {.in.no_native = true}, asked = {.in.no_native = true};
+	const struct json *proxy;
+
+	run(&r, POD ENABLED SPEC END, NULL);
+	proxy = json_path(r.object, "spec.containers.0");
+	EQ_STR(json_text_or(proxy, "name", ""), "mesh-proxy");
+	OK(!json_get(proxy, "restartPolicy"));
+	EQ_STR(json_text_or(proxy, "lifecycle.postStart.exec.command.0", ""),
+		"mesh-await");
+	EQ_INT(json_count(r.out.warnings), 0);
+	run(&asked,
+		POD ENABLED
+		", config.linkerd.io/proxy-enable-native-sidecar: 'true'" SPEC END,
+		NULL);
+	EQ_STR(json_text_or(asked.object, "spec.containers.0.name", ""), "mesh-proxy");
+	EQ_INT(json_count(asked.out.warnings), 1);
+	run_fini(&r);
+	run_fini(&asked);
+}
+
 TEST(pods_of_the_control_plane_find_themselves_and_the_installed_anchors)
 {
 	struct run r = {0};
@@ -367,6 +399,25 @@ TEST(pods_of_the_control_plane_find_themselves_and_the_installed_anchors)
 	EQ_STR(json_text_or(anchors, "valueFrom.configMapKeyRef.name", ""),
 		"mesh-identity-trust-roots");
 	OK(strstr(args_of(&r), "--outbound-ports-to-ignore 4567,4568,443,6443"));
+	run_fini(&r);
+}
+
+TEST(trust_anchors_are_a_text_for_the_start_and_a_file_that_follows)
+{
+	struct run r = {0};
+	const struct json *roots;
+
+	run(&r, POD ENABLED SPEC END, NULL);
+	roots = named(json_path(r.object, "spec.volumes"), "mesh-identity-trust-roots");
+	EQ_STR(env_of(&r, "IDENTITY_TRUST_ANCHORS"), "anchors");
+	EQ_STR(env_of(&r, "IDENTITY_TRUST_ANCHORS_FILE"),
+		"/var/run/linkerd/identity/trust-roots/ca-bundle.crt");
+	EQ_STR(json_text_or(roots, "configMap.name", ""), "mesh-identity-trust-roots");
+	OK(json_bool_at(roots, "configMap.optional", false));
+	EQ_STR(json_text_or(named(json_get(proxy_of(&r), "volumeMounts"),
+				    "mesh-identity-trust-roots"),
+		       "mountPath", ""),
+		"/var/run/linkerd/identity/trust-roots");
 	run_fini(&r);
 }
 
@@ -489,54 +540,134 @@ TEST(an_annotation_reaches_the_containers)
 	run_fini(&r);
 }
 
-static const char *const wrong[] = {"control-port: '0'", "admin-port: '65536'",
-	"inbound-port: http", "skip-inbound-ports: '80;90'",
-	"skip-outbound-ports: 90-80", "skip-subnets: 10.0.0.0/33",
-	"opaque-ports: 'not a port'", "proxy-cpu-limit: lots",
-	"proxy-memory-limit: -1Mi", "proxy-memory-request: 1MiB",
-	"proxy-cpu-ratio-limit: '2'", "proxy-uid: root", "proxy-log-format: xml",
-	"access-log: 'yes'", "enable-gateway: 'yes'", "proxy-await: 'true'",
-	"proxy-outbound-connect-timeout: '10'", "close-wait-timeout: soon",
-	"image-pull-policy: Sometimes", "proxy-additional-env: '{}'",
-	"proxy-additional-env: '[{\"value\": \"x\"}]'", "proxy-log-level: \"a\\nb\"",
-	"shutdown-grace-period: -1s"};
+static const struct {
+	const char *text, *allowed;
+} wrong[] = {
+	{"control-port: '0'", "\"0\" is not a port from 1 to 65535"},
+	{"admin-port: '65536'", "\"65536\" is not a port from 1 to 65535"},
+	{"inbound-port: http", "\"http\" is not a port from 1 to 65535"},
+	{"outbound-port: ''", "\"\" is not a port from 1 to 65535"},
+	{"pod-inbound-ports: a", "\"a\" is not ports such as 80,8000-8010"},
+	{"skip-inbound-ports: '80;90'", "\"80;90\" is not ports such as"},
+	{"skip-outbound-ports: 90-80", "\"90-80\" is not ports such as"},
+	{"skip-subnets: 10.0.0.0/33", "is not subnets such as 10.0.0.0/8"},
+	{"opaque-ports: 'not a port'", "is not ports, ranges or names of ports"},
+	{"proxy-cpu-limit: lots", "is not a quantity such as 100m or 64Mi"},
+	{"proxy-cpu-request: -1", "is not a quantity"},
+	{"proxy-memory-limit: -1Mi", "is not a quantity"},
+	{"proxy-memory-request: 1MiB", "is not a quantity"},
+	{"proxy-ephemeral-storage-limit: 1 Gi", "is not a quantity"},
+	{"proxy-ephemeral-storage-request: x", "is not a quantity"},
+	{"proxy-cpu-ratio-limit: '2'", "is not a ratio between 0 and 1"},
+	{"proxy-uid: root", "is not a whole number"},
+	{"proxy-gid: wheel", "is not a whole number"},
+	{"proxy-log-format: xml", "\"xml\" is not one of plain json"},
+	{"proxy-log-http-headers: 'yes'", "is not one of off insecure"},
+	{"proxy-log-level: \"a\\nb\"", "is not a line of text"},
+	{"access-log: 'yes'", "is not one of apache json"},
+	{"enable-external-profiles: sure", "is not true or false"},
+	{"enable-gateway: 'yes'", "is not true or false"},
+	{"enable-debug-sidecar: '1'", "is not true or false"},
+	{"proxy-require-identity-inbound-ports: all", "is not ports such as"},
+	{"proxy-inbound-connect-timeout: 1", "is not a duration such as 500ms"},
+	{"proxy-outbound-connect-timeout: '10'", "is not a duration such as 500ms"},
+	{"proxy-inbound-discovery-cache-unused-timeout: x", "is not a duration"},
+	{"proxy-outbound-discovery-cache-unused-timeout: x", "is not a duration"},
+	{"proxy-disable-inbound-protocol-detect-timeout: x", "is not true or false"},
+	{"proxy-disable-outbound-protocol-detect-timeout: x", "is not true or false"},
+	{"proxy-await: 'true'", "\"true\" is not enabled or disabled"},
+	{"proxy-admin-shutdown: 'true'", "is not enabled or disabled"},
+	{"close-wait-timeout: soon", "\"soon\" is not a duration such as 60s"},
+	{"image-pull-policy: Sometimes", "is not one of Always IfNotPresent Never"},
+	{"debug-image-pull-policy: x", "is not one of Always IfNotPresent Never"},
+	{"proxy-additional-env: '{}'", "is not a JSON list of environment variables"},
+	{"proxy-additional-env: '[{\"value\": \"x\"}]'", "is not a JSON list"},
+	{"shutdown-grace-period: -1s", "is not a duration such as 500ms"},
+	{"proxy-metrics-hostname-labels: x", "is not true or false"},
+	{"proxy-enable-native-sidecar: native", "is not true or false"},
+	{"proxy-wait-before-exit-seconds: 5s", "is not a whole number"},
+	{"default-inbound-policy: all-authentcated",
+		"\"all-authentcated\" is not one of all-unauthenticated "
+		"all-authenticated cluster-unauthenticated cluster-authenticated deny "
+		"audit"},
+};
 
-TEST(what_cannot_be_understood_is_ignored_and_told)
+/* The message names the annotation, its value and what it may be. */
+TEST(a_wrong_annotation_is_refused_and_told)
 {
-	struct run plain = {0};
-	struct json *want;
-
-	run(&plain, POD ENABLED SPEC END, NULL);
-	want = json_path(plain.object, "spec");
 	for (size_t i = 0; i < countof(wrong); i++) {
 		struct run r = {0};
 		char text[512];
 
 		snprintf(text, sizeof text,
-			POD ENABLED ", config.linkerd.io/%s" SPEC END, wrong[i]);
+			POD ENABLED ", config.linkerd.io/%s" SPEC END, wrong[i].text);
 		run(&r, text, NULL);
-		if (json_count(r.out.warnings) != 1 ||
-			!json_equal(json_get(r.object, "spec"), want))
-			T_FAIL("%s: %zu warnings", wrong[i],
-				json_count(r.out.warnings));
+		EQ_INT(r.r, -1);
+		EQ_INT(r.err.code, ERR_DENIED);
+		EQ_INT(json_count(r.out.patch), 0);
+		EQ_INT(r.out.injected, false);
+		if (strncmp(r.err.msg, "annotation config.linkerd.io/", 29) != 0 ||
+			strncmp(r.err.msg + 29, wrong[i].text,
+				strcspn(wrong[i].text, ":")) != 0 ||
+			!strstr(r.err.msg, wrong[i].allowed))
+			T_FAIL("%s: %s", wrong[i].text, r.err.msg);
 		run_fini(&r);
 	}
-	run_fini(&plain);
 }
 
-TEST(a_wrong_default_policy_is_refused_because_it_would_open_the_pod)
+TEST(what_is_wrong_of_a_namespace_is_refused_by_its_name)
+{
+	struct run r = {0};
+
+	run(&r, POD SPEC END,
+		"{" ENABLED ", config.linkerd.io/skip-outbound-ports: mysql}");
+	EQ_INT(r.r, -1);
+	EQ_STR(r.err.msg,
+		"annotation config.linkerd.io/skip-outbound-ports of namespace shop: "
+		"\"mysql\" is not ports such as 80,8000-8010");
+	run_fini(&r);
+}
+
+TEST(what_is_wrong_of_a_pod_without_a_proxy_is_nobodys_business)
+{
+	struct run r = {0};
+
+	run(&r, POD "config.linkerd.io/control-port: none" SPEC END, NULL);
+	EQ_INT(r.r, 0);
+	EQ_INT(json_count(r.out.patch), 0);
+	run_fini(&r);
+}
+
+TEST(a_service_with_wrong_opaque_ports_is_refused)
 {
 	struct run r = {0};
 
 	run(&r,
-		POD ENABLED ", config.linkerd.io/default-inbound-policy: "
-			    "all-authentcated" SPEC END,
+		"kind: Service\n"
+		"metadata: {annotations: {config.linkerd.io/opaque-ports: '80;90'}}\n"
+		"spec: {ports: [{port: 80}]}",
 		NULL);
 	EQ_INT(r.r, -1);
-	EQ_INT(r.err.code, ERR_DENIED);
-	OK(strstr(r.err.msg, "all-authentcated"));
-	OK(strstr(r.err.msg, "cluster-authenticated"));
-	EQ_INT(json_count(r.out.patch), 0);
+	EQ_STR(r.err.msg,
+		"annotation config.linkerd.io/opaque-ports: \"80;90\" is not ports, "
+		"ranges or names of ports");
+	run_fini(&r);
+}
+
+TEST(an_annotation_that_nobody_knows_is_warned_of)
+{
+	struct run r = {0};
+
+	run(&r,
+		POD ENABLED ", config.linkerd.io/skip-outbond-ports: '80', "
+			    "config.linkerd.io/admission-webhooks: x, "
+			    "example.com/any: y" SPEC END,
+		NULL);
+	EQ_INT(r.r, 0);
+	EQ_INT(json_count(r.out.warnings), 1);
+	EQ_STR(json_text(json_at(r.out.warnings, 0)),
+		"annotation config.linkerd.io/skip-outbond-ports is not known and has "
+		"no effect");
 	run_fini(&r);
 }
 

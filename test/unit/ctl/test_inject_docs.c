@@ -31,11 +31,14 @@ struct run {
 	int r;
 };
 
+static const char *values_of; /* NULL: what is needed */
+
 static void run(struct run *r, enum docs_what what, const char *annotations,
 	const char *text, bool verbose)
 {
 	r->annotations = annotations ? yaml_parse(slice_of(annotations), NULL) : NULL;
-	r->values = inject_values_read(SLICE("identityTrustAnchorsPEM: pem"), NULL);
+	r->values = inject_values_read(
+		slice_of(values_of ? values_of : "identityTrustAnchorsPEM: pem"), NULL);
 	r->job.what = what;
 	r->job.annotations = r->annotations;
 	r->job.values = r->values;
@@ -147,6 +150,67 @@ TEST(injecting_and_uninjecting_gives_what_was_there)
 	run_fini(&in);
 	run_fini(&out);
 	run_fini(&again);
+}
+
+#define TEMPLATE                                                                       \
+	"{metadata: {labels: {app: web}, annotations: {team: a}}, spec: "              \
+	"{initContainers: [{name: first, image: i}], volumes: [{name: v, emptyDir: "   \
+	"{}}], containers: [{name: web, image: web, ports: [{containerPort: 5432}, "   \
+	"{containerPort: 53, protocol: UDP}]}, {name: b, image: b}]}}"
+
+static const char *const workloads[] = {
+	"kind: Deployment\nmetadata: {name: a}\nspec: {template: " TEMPLATE "}\n",
+	"kind: DaemonSet\nmetadata: {name: a}\nspec: {template: " TEMPLATE "}\n",
+	"kind: StatefulSet\nmetadata: {name: a}\nspec: {template: " TEMPLATE "}\n",
+	"kind: ReplicaSet\nmetadata: {name: a}\nspec: {template: " TEMPLATE "}\n",
+	"kind: Job\nmetadata: {name: a}\nspec: {template: " TEMPLATE "}\n",
+	"kind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: {spec: "
+	"{template: " TEMPLATE "}}}\n",
+	"kind: ReplicationController\nmetadata: {name: a}\nspec: {template: "
+	"{spec: {containers: [{name: a}]}}}\n",
+	"kind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n",
+};
+static const char *const installations[] = {
+	"identityTrustAnchorsPEM: p\n",
+	"identityTrustAnchorsPEM: p\ncniEnabled: true\n",
+	"identityTrustAnchorsPEM: p\nproxy: {nativeSidecar: false}\n",
+	"identityTrustAnchorsPEM: p\nproxy: {nativeSidecar: false, await: false}\n",
+	"identityTrustAnchorsPEM: p\ndebugContainer: {enabled: true}\n"
+	"identity: {serviceAccountTokenProjection: false}\n",
+};
+
+static void check_inverse(const char *text)
+{
+	struct run in = {0}, again = {0}, out = {0};
+	struct json *was = yaml_parse(slice_of(text), NULL), *now, *twice;
+
+	run(&in, DOCS_INJECT, "{config.linkerd.io/proxy-log-level: trace}", text,
+		false);
+	OK(in.r == 0 && in.report.n == 1 && in.report.items[0].changed);
+	run(&again, DOCS_INJECT, NULL, in.out.p + in.out.at, false);
+	now = docs_of(&in);
+	twice = docs_of(&again);
+	OK(json_equal(now, twice));
+	json_free(twice);
+	json_free(now);
+	run(&out, DOCS_UNINJECT, NULL, in.out.p + in.out.at, false);
+	now = docs_of(&out);
+	if (!json_equal(json_at(now, 0), was))
+		T_FAIL("%s became\n%s", text, out.out.p + out.out.at);
+	json_free(now);
+	json_free(was);
+	run_fini(&in);
+	run_fini(&again);
+	run_fini(&out);
+}
+
+TEST(each_kind_is_injected_once_and_comes_out_as_it_was)
+{
+	for (size_t v = 0; v < countof(installations); v++)
+		for (size_t w = 0; w < countof(workloads); w++) {
+			values_of = installations[v];
+			check_inverse(workloads[w]);
+		}
 }
 
 TEST(lists_are_entered_and_json_can_be_written)

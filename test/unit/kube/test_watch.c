@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/obj.h"
 #include "kube/kube.h"
@@ -52,6 +53,11 @@ static void stop(void)
 	dns_free(dns);
 	loop_free(loop);
 	buf_fini(&told);
+}
+
+static void stop_loop(struct timer *t)
+{
+	loop_stop(t->loop);
 }
 
 static void say(const char *what, const char *name)
@@ -163,6 +169,59 @@ TEST(an_event_that_is_no_event_is_skipped)
 	run(steps, countof(steps), ".+a");
 }
 
+TEST(a_server_that_answers_garbage_is_asked_until_it_does_not)
+{
+	static const struct script_step steps[] = {
+		{LIST_URL, NULL, SCRIPT_OK "<html>nobody is at home</html>"},
+		{LIST_URL, NULL, "\x16\x03\x01 not even HTTP\r\n\r\n"},
+		{LIST_URL, NULL, SCRIPT_OK "{\"items\":[" POD("a", "1") ","},
+		{LIST_URL, NULL,
+			"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{\"items\":["},
+		{LIST_URL, NULL, LIST("7", "", POD("a", "1"))},
+		{STREAM_URL("7"), NULL, /* it ends in the middle of an event */
+			SCRIPT_OK EVENT("ADDED", POD("b", "8")) "{\"type\":\"DELE"},
+		{STREAM_URL("8"), NULL, SCRIPT_OK "[]\n\n17\nnull\n{}\n\"x\"\n"},
+		{STREAM_URL("8"), NULL, SCRIPT_OK EVENT("DELETED", POD("b", "9"))},
+	};
+
+	run(steps, countof(steps), "+a.+b-b");
+}
+
+TEST(what_watches_know_and_miss_is_a_metric)
+{
+	static const struct script_step steps[] = {
+		{LIST_URL, NULL, LIST("7", "", POD("a", "1"))},
+		{STREAM_URL("7"), NULL, SCRIPT_OK "{nonsense\n"},
+		{STREAM_URL("7"), NULL, SCRIPT_STATUS("500 Oops") "x"},
+	};
+	struct buf text = BUF_INIT;
+	struct kube_watch *w;
+	struct script s;
+
+	log_filter_set(SLICE("off"), NULL);
+	script_start(&s, steps, countof(steps));
+	start(&s);
+	w = kube_watch_new(kube, "/api/v1/pods", NULL, &user, NULL, NULL);
+	do {
+		struct timer t;
+
+		timer_init(&t, loop, stop_loop);
+		timer_set(&t, 20 * NS_PER_MS);
+		OK(loop_run(loop, NULL) == 0);
+		buf_clear(&text);
+		kube_metrics(kube, &text);
+		buf_char(&text, '\0');
+	} while (!strstr(text.p, "kube_watch_interrupted{path=\"/api/v1/pods\"} 1\n"));
+	OK(strstr(text.p, "kube_watch_synced{path=\"/api/v1/pods\"} 1\n"));
+	OK(strstr(
+		text.p, "kube_watch_events_skipped_total{path=\"/api/v1/pods\"} 1\n"));
+	OK(strstr(text.p, "kube_watch_objects{path=\"/api/v1/pods\"} 1\n"));
+	buf_fini(&text);
+	kube_watch_free(w);
+	stop();
+	OK(script_passed(&s));
+}
+
 TEST(a_kind_that_is_not_there_is_empty)
 {
 	static const struct script_step steps[] = {
@@ -266,6 +325,39 @@ TEST(an_event_that_repeats_is_counted_up)
 		if (i == 2)
 			kube_request(kube, "GET", "/end", NULL, NULL, on_done, &calls);
 	}
+	OK(loop_run(loop, &e) == 0);
+	json_free(pod);
+	stop();
+	OK(script_passed(&s));
+}
+
+TEST(a_storm_of_events_becomes_a_burst)
+{
+	static struct script_step steps[51];
+	struct json *pod = json_object(), *meta = json_need_object(pod, "metadata");
+	struct script s;
+	struct err e = {0};
+	int calls = 1;
+
+	for (size_t i = 0; i < 50; i++)
+		steps[i] =
+			(struct script_step){"POST /base/api/v1/namespaces/n/events ",
+				NULL, SCRIPT_STATUS("201 Created") "{}"};
+	steps[50] = (struct script_step){
+		"GET /base/end ", NULL, SCRIPT_STATUS("200 OK") "{}"};
+	json_set_text(pod, "kind", "Pod");
+	json_set_text(meta, "namespace", "n");
+	json_set_text(meta, "name", "web");
+	script_start(&s, steps, countof(steps));
+	start(&s);
+	for (int i = 0; i < 300; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "%d", i);
+		kube_event(kube, pod, i < 150 ? "Normal" : "Warning", "Why", text);
+	}
+	EQ_INT(kube_events_dropped(kube), 250);
+	kube_request(kube, "GET", "/end", NULL, NULL, on_done, &calls);
 	OK(loop_run(loop, &e) == 0);
 	json_free(pod);
 	stop();

@@ -86,6 +86,9 @@ spec:
     metadata:
       annotations:
         config.linkerd.io/default-inbound-policy: all-unauthenticated
+        {{- with .opaque }}
+        config.linkerd.io/opaque-ports: {{ . | quote }}
+        {{- end }}
         {{- include "mesh.proxy.annotations" . | nindent 8 }}
         {{- with .root.Values.podAnnotations }}
         {{- toYaml . | nindent 8 }}

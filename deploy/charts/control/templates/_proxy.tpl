@@ -173,7 +173,7 @@ linkerd.io/trust-root-sha256: {{ .root.Values.identityTrustAnchorsPEM | trim | s
   value: {{ $proxy.outbound.server.http2.keepAliveInterval | quote }}
 - name: LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT
   value: {{ $proxy.outbound.server.http2.keepAliveTimeout | quote }}
-{{- include "mesh.proxy.optionalEnv" (dict "name" "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION" "value" $proxy.opaquePorts) }}
+{{- include "mesh.proxy.optionalEnv" (dict "name" "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION" "value" (.opaque | default $proxy.opaquePorts)) }}
 - name: LINKERD2_PROXY_DESTINATION_CONTEXT
   value: '{"ns":"$(_pod_ns)", "nodeName":"$(_pod_nodeName)", "pod":"$(_pod_name)"}'
 {{- if $proxy.metrics.hostnameLabels }}
@@ -190,6 +190,8 @@ linkerd.io/trust-root-sha256: {{ .root.Values.identityTrustAnchorsPEM | trim | s
   value: /var/run/linkerd/identity/end-entity
 - name: LINKERD2_PROXY_IDENTITY_TOKEN_FILE
   value: {{ ternary "/var/run/secrets/tokens/mesh-identity-token" "/var/run/secrets/kubernetes.io/serviceaccount/token" $v.identity.serviceAccountTokenProjection }}
+- name: LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS_FILE
+  value: /var/run/linkerd/identity/trust-roots/ca-bundle.crt
 - name: LINKERD2_PROXY_IDENTITY_SVC_ADDR
   value: {{ ternary "localhost." (printf "mesh-identity-headless.%s" $domain) $isIdentity }}:8080
 - name: LINKERD2_PROXY_IDENTITY_LOCAL_NAME
@@ -284,6 +286,8 @@ lifecycle:
   volumeMounts:
   - name: mesh-identity-end-entity
     mountPath: /var/run/linkerd/identity/end-entity
+  - name: mesh-identity-trust-roots
+    mountPath: /var/run/linkerd/identity/trust-roots
   {{- if .root.Values.identity.serviceAccountTokenProjection }}
   - name: mesh-identity-token
     mountPath: /var/run/secrets/tokens
@@ -411,6 +415,10 @@ initContainers:
 {{- define "mesh.proxy.volumes" -}}
 - name: mesh-identity-end-entity
   emptyDir: {medium: Memory}
+- name: mesh-identity-trust-roots
+  configMap:
+    name: mesh-identity-trust-roots
+    optional: true
 {{- if .root.Values.identity.serviceAccountTokenProjection }}
 - name: mesh-identity-token
   projected:
