@@ -205,25 +205,38 @@ bool repair_is_ready(void *repair)
 {
 	const struct repair *r = repair;
 
-	return kube_watch_is_synced(r->pods_watch) &&
-	       kube_watch_is_synced(r->spaces_watch) && !r->ask;
+	return r->pods_watch && kube_watch_is_synced(r->pods_watch) && !r->ask;
 }
 
-static int watch_all(struct repair *r, struct err *e)
+static int watch_pods(struct repair *r, struct err *e)
 {
-	static const struct kube_watch_user pods = {on_pod, NULL},
-					    spaces = {on_space, NULL};
+	static const struct kube_watch_user user = {on_pod, NULL};
 	char query[300];
 
 	snprintf(
 		query, sizeof query, "fieldSelector=spec.nodeName%%3D%s", r->cfg->node);
-	r->spaces_watch =
-		kube_watch_new(r->cfg->kube, "/api/v1/namespaces", NULL, &spaces, r, e);
-	if (!r->spaces_watch)
-		return -1;
 	r->pods_watch =
-		kube_watch_new(r->cfg->kube, "/api/v1/pods", query, &pods, r, e);
+		kube_watch_new(r->cfg->kube, "/api/v1/pods", query, &user, r, e);
 	return r->pods_watch ? 0 : -1;
+}
+
+/* What a pod asks for is told by its namespace, too. */
+static void on_spaces(void *arg)
+{
+	struct repair *r = arg;
+	struct err e = {0};
+
+	if (!r->pods_watch && watch_pods(r, &e))
+		log_error("cni", "pods cannot be watched", LE(&e));
+}
+
+static int watch_all(struct repair *r, struct err *e)
+{
+	static const struct kube_watch_user user = {on_space, on_spaces};
+
+	r->spaces_watch =
+		kube_watch_new(r->cfg->kube, "/api/v1/namespaces", NULL, &user, r, e);
+	return r->spaces_watch ? 0 : -1;
 }
 
 struct repair *repair_new(
