@@ -81,7 +81,7 @@ static const struct opt install_options[] = {
 	TEXT("kube-port", "KUBERNETES_SERVICE_PORT", AT(port), "443", "PORT",
 		"its port"),
 	TEXT("binary", NULL, AT(binary), "/proc/self/exe", "FILE", "what is installed"),
-	TEXT("namespace", "POD_NAMESPACE", AT(namespace), "linkerd-cni", "NAME",
+	TEXT("namespace", "POD_NAMESPACE", AT(namespace), "mesh-cni", "NAME",
 		"of the DaemonSet"),
 	TEXT("daemonset", NULL, AT(daemonset), "mesh-cni", "NAME",
 		"which is to be gone when all is undone"),

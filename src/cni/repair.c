@@ -174,7 +174,7 @@ static void sweep(struct repair *r)
 	{
 		if (p->pid && !p->deleting)
 			repair_look(r, p);
-		pending |= !p->fine && !p->deleting;
+		pending |= !p->fine && !p->failed && !p->deleting;
 	}
 	timer_set(&r->sweep, pending ? PENDING : NOW_THEN);
 }

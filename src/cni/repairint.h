@@ -15,6 +15,7 @@ struct repair_pod {
 	struct json *view;  /* what its rules depend on, and its reference; owned */
 	pid_t pid;          /* found in this sweep; 0: none */
 	bool fine;          /* its rules were seen */
+	bool failed;        /* they could not be looked at, and it was said */
 	bool validated_not; /* its validator has failed for want of rules */
 	bool deleting;
 };

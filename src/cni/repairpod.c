@@ -148,6 +148,7 @@ void repair_look(struct repair *r, struct repair_pod *p)
 	close(net);
 	r->count.checks++;
 	p->fine = rc >= 0;
+	p->failed = rc < 0;
 	if (rc < 0)
 		give_up(r, p, &e);
 	if (rc <= 0)
