@@ -96,7 +96,7 @@ static bool is_as_read(const struct edit *x, const char *path)
 {
 	struct buf now = BUF_INIT;
 	bool same = file_read(path, CONF_MAX, &now, NULL) == 0 &&
-		    slice_eq(buf_slice(&now), buf_slice(&x->was));
+		    buf_is(&now, buf_slice(&x->was));
 
 	buf_fini(&now);
 	return same;

@@ -89,8 +89,7 @@ static int put_if_other(
 	struct node *n, const char *path, struct slice text, struct err *e)
 {
 	struct buf is = BUF_INIT;
-	bool same = file_read(path, CA_MAX * 2, &is, NULL) == 0 &&
-		    slice_eq(buf_slice(&is), text);
+	bool same = file_read(path, CA_MAX * 2, &is, NULL) == 0 && buf_is(&is, text);
 
 	buf_fini(&is);
 	if (same)

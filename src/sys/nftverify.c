@@ -124,20 +124,13 @@ static const struct nft_rule_of *next_wanted(struct reading *r, const char *chai
 	return NULL;
 }
 
-/* Without memory a buf is empty. */
-static bool same(const struct buf *a, const struct buf *b)
-{
-	return buf_len(a) == buf_len(b) &&
-	       (!a->p || !b->p || memcmp(a->p, b->p, buf_len(a)) == 0);
-}
-
 static int compare_rule(
 	struct reading *r, const struct nft_rule_of *want, struct slice list)
 {
 	struct buf got = BUF_INIT;
 	int rc = 0;
 
-	if (nft_exprs_rewrite(list, &got) || !same(&got, &want->exprs))
+	if (nft_exprs_rewrite(list, &got) || !buf_is(&got, buf_slice(&want->exprs)))
 		rc = err_set(r->e, ERR_MISSING,
 			"nf_tables: in %s, another rule is where \"%s\" (%.*s) belongs",
 			r->t->chains[want->chain].name, want->comment,

@@ -28,7 +28,7 @@ static bool is_uid(const char *p, char uid[POD_UID])
 
 bool podproc_uid(struct slice s, char uid[POD_UID])
 {
-	for (size_t i = 0; i + 4 + POD_UID - 1 <= s.n; i++)
+	for (size_t i = 0; s.p && i + 4 + POD_UID - 1 <= s.n; i++)
 		if ((s.p[i] == '/' || s.p[i] == '-') &&
 			memcmp(s.p + i + 1, "pod", 3) == 0 && is_uid(s.p + i + 4, uid))
 			return true;
