@@ -116,7 +116,7 @@ $B/charts.checked: $B/test/tool/check_charts.o \
 	$(call Q,CHECK)$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $^ -L$D/lib -lllhttp -lcjson -lyaml -lz -lm \
 		-o $B/check_charts && $B/check_charts && touch $@
 
-$(foreach f,local ctl kube cli viz chart,$B/src/$f/%.o) $B/applets/%.o $B/gen/%.o: OPT := $(SMALL)
+$(foreach f,local ctl kube cli cni viz chart,$B/src/$f/%.o) $B/applets/%.o $B/gen/%.o: OPT := $(SMALL)
 
 $B/gen/%.pb-c.o: $(GEN)/%.pb-c.c | $(PB:%=%.h)
 	@mkdir -p $(@D)

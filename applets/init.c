@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mesh-init: sends a pod's traffic through its proxy. */
-#include <fcntl.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "base/opt.h"
@@ -19,81 +18,30 @@ struct init_app {
 	bool simulate, wait, remove;
 };
 
-struct ports {
-	struct port_range *v;
-	size_t *n;
-};
-
-static int add_range(struct slice s, struct port_range *v, size_t *n, struct err *e)
-{
-	struct slice low, high = s;
-	uint64_t a, b;
-
-	slice_cut(&high, '-', &low);
-	if (!slice_u64(low, 65535, &a) || a == 0)
-		return err_set(e, ERR_SYNTAX, "\"%.*s\" is not a port", SLICE_FMT(s));
-	b = a;
-	if (high.p && high.n && (!slice_u64(high, 65535, &b) || b < a))
-		return err_set(e, ERR_SYNTAX, "\"%.*s\" is not a range of ports",
-			SLICE_FMT(s));
-	if (*n == REDIRECT_MAX)
-		return err_set(e, ERR_LIMIT, "more than %d ports", REDIRECT_MAX);
-	v[(*n)++] = (struct port_range){(uint16_t)a, (uint16_t)b};
-	return 0;
-}
-
-/* A flag may be given more than once, each with a list. */
-static int add_ports(const char *text, struct port_range *v, size_t *n, struct err *e)
-{
-	struct slice rest = slice_of(text), part;
-
-	while (slice_cut(&rest, ',', &part)) {
-		part = slice_trim(part);
-		if (part.n && add_range(part, v, n, e))
-			return -1;
-	}
-	return 0;
-}
-
 static int only_opt(void *field, const char *text, struct err *e)
 {
 	struct redirect *r = field;
 
-	return add_ports(text, r->only, &r->nonly, e);
+	return redirect_ports(text, r->only, &r->nonly, e);
 }
 
 static int skip_in_opt(void *field, const char *text, struct err *e)
 {
 	struct redirect *r = field;
 
-	return add_ports(text, r->skip_in, &r->nskip_in, e);
+	return redirect_ports(text, r->skip_in, &r->nskip_in, e);
 }
 
 static int skip_out_opt(void *field, const char *text, struct err *e)
 {
 	struct redirect *r = field;
 
-	return add_ports(text, r->skip_out, &r->nskip_out, e);
+	return redirect_ports(text, r->skip_out, &r->nskip_out, e);
 }
 
 static int subnets_opt(void *field, const char *text, struct err *e)
 {
-	struct redirect *r = field;
-	struct slice rest = slice_of(text), part;
-
-	while (slice_cut(&rest, ',', &part)) {
-		part = slice_trim(part);
-		if (!part.n)
-			continue;
-		if (r->nskip_from == REDIRECT_MAX)
-			return err_set(
-				e, ERR_LIMIT, "more than %d subnets", REDIRECT_MAX);
-		if (!cidr_parse(part, &r->skip_from[r->nskip_from]))
-			return err_set(e, ERR_SYNTAX, "\"%.*s\" is not a subnet",
-				SLICE_FMT(part));
-		r->nskip_from++;
-	}
-	return 0;
+	return redirect_subnets(text, field, e);
 }
 
 static int mode_opt(void *field, const char *text, struct err *e)
@@ -168,24 +116,6 @@ static void complain(void *arg, const char *what)
 	fprintf(stderr, "mesh-init: %s\n", what);
 }
 
-#define CLOSE_WAIT "nf_conntrack_tcp_timeout_close_wait"
-
-/* After the rules, which bring the module that has the setting.  The path is that of
- * the namespace the process is in. */
-static int set_close_wait(int64_t seconds, struct err *e)
-{
-	int fd = open("/proc/sys/net/netfilter/" CLOSE_WAIT, O_WRONLY | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0 || dprintf(fd, "%lld\n", (long long)seconds) < 0)
-		rc = err_sys(e, "set " CLOSE_WAIT
-				" (wants root and a /proc/sys that can be written: a "
-				"privileged container)");
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
 static int check(const struct init_app *app)
 {
 	if (app->remove)
@@ -204,7 +134,7 @@ static int simulate(const struct init_app *app)
 
 	nft_text(t, &text);
 	if (app->close_wait)
-		buf_printf(&text, "# net.netfilter." CLOSE_WAIT " = %lld\n",
+		buf_printf(&text, "# net.netfilter." REDIRECT_CLOSE_WAIT " = %lld\n",
 			(long long)app->close_wait);
 	fwrite(text.p + text.at, 1, buf_len(&text), stdout);
 	buf_fini(&text);
@@ -222,7 +152,7 @@ static int work(struct init_app *app, struct err *e)
 		return redirect_remove(e);
 	if (redirect_apply(&app->r, e))
 		return -1;
-	if (app->close_wait && set_close_wait(app->close_wait, e))
+	if (app->close_wait && redirect_close_wait(app->close_wait, e))
 		return -1;
 	log_info("init", "traffic goes through the proxy", LS("by", "nf_tables"),
 		LS("table", REDIRECT_TABLE), LI("inbound", app->in),

@@ -256,6 +256,13 @@ int buf_unbase64(struct buf *b, struct slice s)
 	return have >= 6 ? -1 : 0;
 }
 
+bool buf_is(const struct buf *b, struct slice s)
+{
+	if (buf_len(b) != s.n)
+		return false;
+	return !s.n || (b->p && s.p && memcmp(b->p + b->at, s.p, s.n) == 0);
+}
+
 void buf_take(struct buf *b, size_t n)
 {
 	b->at += n;

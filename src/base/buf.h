@@ -60,6 +60,9 @@ int buf_json(struct buf *b, struct slice s);
 int buf_base64(struct buf *b, struct slice s);
 int buf_unbase64(struct buf *b, struct slice s); /* -1 when malformed */
 
+/* Its contents are these bytes. */
+bool buf_is(const struct buf *b, struct slice s);
+
 /* Drops `n` bytes from the front; frees the memory when that empties it. */
 void buf_take(struct buf *b, size_t n);
 

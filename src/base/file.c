@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +41,41 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *e)
 	rc = read_all(fd, max, out, e);
 	close(fd);
 	return rc ? err_wrap(e, "%s", path) : 0;
+}
+
+static int write_all(int fd, struct slice s)
+{
+	while (s.n) {
+		ssize_t n = write(fd, s.p, s.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		s = slice_bytes(s.p + n, s.n - (size_t)n);
+	}
+	return 0;
+}
+
+int file_replace(const char *path, unsigned mode, struct slice bytes, struct err *e)
+{
+	char temp[4096];
+	int fd, rc = 0;
+
+	if ((size_t)snprintf(temp, sizeof temp, "%s.%d.new", path, (int)getpid()) >=
+		sizeof temp)
+		return err_set(e, ERR_LIMIT, "the path is too long: %s", path);
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "open %s", temp);
+	if (write_all(fd, bytes) || fchmod(fd, mode) || fsync(fd))
+		rc = err_sys(e, "write %s", temp);
+	close(fd);
+	if (rc == 0 && rename(temp, path))
+		rc = err_sys(e, "rename %s to %s", temp, path);
+	if (rc)
+		(void)unlink(temp); /* it may not even be there */
+	return rc;
 }
 
 uint64_t file_stamp(const char *path)

@@ -97,6 +97,9 @@ struct inject_out {
 int inject(const struct inject_in *in, struct inject_out *out, struct err *e);
 void inject_out_fini(struct inject_out *out);
 
+/* The decision alone: a webhook that sees this would put a proxy into it. */
+bool inject_is_asked(const struct inject_in *in);
+
 /* Where the pod template of that kind is: "", "/spec/template", …; NULL: it has none.
  */
 const char *inject_template_path(const char *kind);

@@ -118,3 +118,16 @@ void plan_decide(struct plan *p)
 	if (ports_are_udp(p->spec))
 		plan_say_no(p, INJECT_REASON_UDP);
 }
+
+bool inject_is_asked(const struct inject_in *in)
+{
+	const struct json *t = inject_template(in->object, in->kind);
+	struct inject_out out = {0};
+	struct plan p = {.in = in,
+		.out = &out,
+		.meta = json_get(t, "metadata"),
+		.spec = json_get(t, "spec")};
+
+	plan_decide(&p);
+	return out.injected;
+}

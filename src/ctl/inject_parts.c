@@ -244,25 +244,52 @@ struct json *part_init(const struct plan *p)
 	return c;
 }
 
+/* An address of each family that is redirected, which nobody has to have. */
+static void add_validator_addrs(struct json *c, const struct plan *p)
+{
+	const struct {
+		const char *flag, *path, *other;
+	} addrs[] = {
+		{"--connect-addr", "networkValidator.connectAddr",
+			value_is_set(p->values, "disableIPv6")
+				? "1.1.1.1:20001"
+				: "1.1.1.1:20001,[fd00::1]:20001"},
+		{"--listen-addr", "networkValidator.listenAddr",
+			"<derived.any>:<proxy.ports.outbound>"},
+	};
+
+	for (size_t i = 0; i < countof(addrs); i++) {
+		char number[64];
+		const char *text = value_text(p->values, addrs[i].path, number);
+
+		add_arg(c, addrs[i].flag);
+		json_push(json_get(c, "args"),
+			value_string(p->values, *text ? text : addrs[i].other));
+	}
+}
+
 struct json *part_validator(const struct plan *p)
 {
+	static const struct {
+		const char *flag;
+		const char *path[2];
+	} plain[] = {
+		{"--timeout", {"networkValidator.timeout", NULL}},
+		{"--log-level", {"networkValidator.logLevel", NULL}},
+		{"--log-format", {"networkValidator.logFormat", NULL}},
+	};
 	struct json *c = container(p, INJECT_VALIDATOR, "proxy"), *s;
 
 	add_arg(c, "validator");
-	add_list(c, p, "--log-format",
-		(const char *const[]){"networkValidator.logFormat", NULL});
-	add_list(c, p, "--log-level",
-		(const char *const[]){"networkValidator.logLevel", NULL});
-	add_list(c, p, "--connect-addr",
-		(const char *const[]){"networkValidator.connectAddr", NULL});
-	add_list(c, p, "--listen-addr",
-		(const char *const[]){"networkValidator.listenAddr", NULL});
-	add_list(c, p, "--timeout",
-		(const char *const[]){"networkValidator.timeout", NULL});
+	add_validator_addrs(c, p);
+	for (size_t i = 0; i < countof(plain); i++)
+		add_list(c, p, plain[i].flag, plain[i].path);
+	add_resources(c, p, "proxy");
 	s = lock_down(c);
 	json_set_bool(s, "runAsNonRoot", true);
 	json_set_int(s, "runAsUser", 65534);
 	json_set_int(s, "runAsGroup", 65534);
+	json_set_text(c, "terminationMessagePolicy", "FallbackToLogsOnError");
 	return c;
 }
 

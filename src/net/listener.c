@@ -136,6 +136,29 @@ static int bind_at(int fd, const struct addr *at, const struct listener_opts *o)
 	return listen(fd, o && o->backlog ? o->backlog : SOMAXCONN);
 }
 
+static int open_at(const struct addr *at, const struct listener_opts *o)
+{
+	int fd = socket(at->ip.family == 6 ? AF_INET6 : AF_INET,
+		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind_at(fd, at, o) == 0)
+		return fd;
+	close(fd); /* keeps errno, as it cannot fail here */
+	return -1;
+}
+
+/* "[::]" is every address there is, also where there is no IPv6. */
+static int open_any(const struct addr *at, const struct listener_opts *o)
+{
+	static const struct ip any = {.family = 6};
+	struct addr four = {.ip.family = 4, .port = at->port};
+	int fd = open_at(at, o);
+
+	if (fd < 0 && errno == EAFNOSUPPORT && ip_eq(&at->ip, &any))
+		fd = open_at(&four, o);
+	return fd;
+}
+
 struct listener *listener_new(struct loop *l, const struct addr *at,
 	const struct listener_opts *o, listener_fn *fn, void *arg, struct err *e)
 {
@@ -149,12 +172,9 @@ struct listener *listener_new(struct loop *l, const struct addr *at,
 		err_set(e, ERR_LIMIT, "no memory for a listener");
 		return NULL;
 	}
-	fd = socket(at->ip.family == 6 ? AF_INET6 : AF_INET,
-		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind_at(fd, at, o) < 0) {
+	fd = open_any(at, o);
+	if (fd < 0) {
 		err_sys(e, "listen on %s", addr_text(at, text));
-		if (fd >= 0)
-			close(fd);
 		free(ln);
 		return NULL;
 	}

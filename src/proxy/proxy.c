@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/proxy.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -109,6 +110,19 @@ static int all_but_one_in(unsigned parts)
 	return (int)(r.rlim_cur - r.rlim_cur / parts);
 }
 
+/* A pod without IPv6 has nothing that could be redirected to [::1]. */
+static bool is_family_absent(
+	const struct data_worker *w, size_t nth, const struct err *e)
+{
+	const struct addr *at = &w->proxy->cfg.outbound_listen[nth];
+
+	if (nth == 0 || at->ip.family != 6 || e->code != ERR_SYS ||
+		(e->sys != EAFNOSUPPORT && e->sys != EADDRNOTAVAIL))
+		return false;
+	log_debug("proxy", "there is no IPv6 here", LE(e));
+	return true;
+}
+
 static int listen_all(struct data_worker *w, struct err *e)
 {
 	const struct proxy_config *cfg = &w->proxy->cfg;
@@ -125,10 +139,12 @@ static int listen_all(struct data_worker *w, struct err *e)
 	if (!w->in)
 		return -1;
 	for (size_t i = 0; i < cfg->noutbound_listen; i++) {
+		struct err why = {0};
+
 		w->out[i] = listener_new(
-			w->p.loop, &cfg->outbound_listen[i], &out, out_accept, w, e);
-		if (!w->out[i])
-			return -1;
+			w->p.loop, &cfg->outbound_listen[i], &out, out_accept, w, &why);
+		if (!w->out[i] && !is_family_absent(w, i, &why))
+			return err_set(e, why.code, "%s", why.msg);
 	}
 	return 0;
 }

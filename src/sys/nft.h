@@ -64,7 +64,8 @@ void nft_refuse(struct nft *t); /* refuses: port unreachable */
 void nft_text(const struct nft *t, struct buf *out);
 
 int nft_apply(struct nft *t, struct err *e);
-/* Reads the table back; -1 when a chain or rule is not as it was built. */
+/* Reads the table back.  ERR_MISSING when the table, a chain or a rule is not as it was
+ * built: the text says which. */
 int nft_verify(struct nft *t, struct err *e);
 /* 0 also when there was none. */
 int nft_remove(enum nft_family family, const char *table, struct err *e);

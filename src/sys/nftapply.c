@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A built table into the kernel, and back. */
+/* A built table into the kernel. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -8,8 +8,6 @@
 #include <linux/netlink.h>
 
 #include "sys/nftint.h"
-
-#define READ_TRIES 5 /* a dump is disturbed by every change of another's rules, too */
 
 struct batch {
 	struct buf b;
@@ -27,7 +25,7 @@ static size_t begin(struct buf *b, uint16_t type, uint16_t flags, uint32_t seq,
 	return m;
 }
 
-static size_t begin_nft(
+size_t nft_begin(
 	struct buf *b, int type, enum nft_family family, uint16_t flags, uint32_t seq)
 {
 	struct nfgenmsg head = {.nfgen_family = nft_family_number(family)};
@@ -45,7 +43,7 @@ static void edge(struct batch *b, uint16_t type)
 
 static size_t message(struct batch *b, int type, enum nft_family f, uint16_t flags)
 {
-	return begin_nft(&b->b, type, f, flags, ++b->seq);
+	return nft_begin(&b->b, type, f, flags, ++b->seq);
 }
 
 static void put_table(
@@ -151,121 +149,4 @@ int nft_remove(enum nft_family family, const char *table, struct err *e)
 	edge(&b, NFNL_MSG_BATCH_BEGIN);
 	put_table(&b, NFT_MSG_NEWTABLE, family, table, NLM_F_CREATE);
 	return commit(&b, NFT_MSG_DELTABLE, family, table, 0, e);
-}
-
-/* ---- reading back ---- */
-
-struct reading {
-	const struct nft *t;
-	size_t *of_chain; /* how many rules of the chain were seen */
-	size_t seen;
-	struct err *e;
-};
-
-static const struct nft_rule_of *nth_rule(const struct nft *t, size_t chain, size_t nth)
-{
-	for (size_t i = 0; i < t->nrules; i++)
-		if (t->rules[i].chain == chain && nth-- == 0)
-			return &t->rules[i];
-	return NULL;
-}
-
-static const struct nft_rule_of *next_wanted(struct reading *r, const char *chain)
-{
-	for (size_t i = 0; i < r->t->nchains; i++)
-		if (strcmp(r->t->chains[i].name, chain) == 0)
-			return nth_rule(r->t, i, r->of_chain[i]++);
-	return NULL;
-}
-
-/* Without memory a buf is empty. */
-static bool same(const struct buf *a, const struct buf *b)
-{
-	return buf_len(a) == buf_len(b) &&
-	       (!a->p || !b->p || memcmp(a->p, b->p, buf_len(a)) == 0);
-}
-
-static int compare(struct reading *r, const struct nft_rule_of *want, struct slice list)
-{
-	struct buf got = BUF_INIT;
-	int rc = 0;
-
-	if (nft_exprs_rewrite(list, &got) || !same(&got, &want->exprs))
-		rc = err_set(r->e, ERR_BUG,
-			"nf_tables: the rule \"%s\" (%.*s) reads back otherwise",
-			want->comment, SLICE_FMT(buf_slice(&want->text)));
-	buf_fini(&got);
-	return rc;
-}
-
-static int on_rule(void *arg, const struct nl_message *m)
-{
-	struct slice attrs = m->body;
-	char table[NFT_CHAIN_NAME], chain[NFT_CHAIN_NAME];
-	const struct nft_rule_of *want;
-	struct reading *r = arg;
-
-	if (attrs.n < sizeof(struct nfgenmsg))
-		return err_set(r->e, ERR_BUG, "nf_tables: a message is cut short");
-	attrs.p += sizeof(struct nfgenmsg);
-	attrs.n -= sizeof(struct nfgenmsg);
-	if (nl_text(nl_find(attrs, NFTA_RULE_TABLE), table, sizeof(table)) ||
-		strcmp(table, r->t->table) != 0)
-		return 0; /* an old kernel tells the rules of every table */
-	if (nl_text(nl_find(attrs, NFTA_RULE_CHAIN), chain, sizeof(chain)))
-		return err_set(r->e, ERR_BUG, "nf_tables: a chain that is not ours");
-	want = next_wanted(r, chain);
-	if (!want)
-		return err_set(
-			r->e, ERR_BUG, "nf_tables: a rule too many in %s", chain);
-	r->seen++;
-	return compare(r, want, nl_find(attrs, NFTA_RULE_EXPRESSIONS));
-}
-
-/* 1: disturbed, to be done again. */
-static int read_once(struct reading *r, const struct nl_ask *ask)
-{
-	struct nl_fault f;
-
-	r->seen = 0;
-	memset(r->of_chain, 0, r->t->nchains * sizeof(*r->of_chain));
-	if (nl_ask(ask, &f) == 0)
-		return 0;
-	errno = f.error;
-	if (f.error)
-		err_sys(r->e, "nf_tables: read back");
-	return f.error == EINTR ? 1 : -1;
-}
-
-static int read_rules(struct reading *r)
-{
-	struct buf b = BUF_INIT;
-	struct nl_ask ask = {.protocol = NETLINK_NETFILTER,
-		.messages = &b,
-		.each = on_rule,
-		.arg = r};
-	size_t m = begin_nft(&b, NFT_MSG_GETRULE, r->t->family, NLM_F_DUMP, 1);
-	int rc = 1;
-
-	nl_put_text(&b, NFTA_RULE_TABLE, r->t->table);
-	nl_end(&b, m);
-	for (int i = 0; i < READ_TRIES && rc > 0; i++)
-		rc = read_once(r, &ask);
-	buf_fini(&b);
-	return rc ? -1 : 0;
-}
-
-int nft_verify(struct nft *t, struct err *e)
-{
-	struct reading r = {.t = t, .e = e};
-	int rc;
-
-	r.of_chain = calloc(t->nchains + 1, sizeof(*r.of_chain));
-	must(r.of_chain);
-	rc = read_rules(&r);
-	if (rc == 0 && r.seen != t->nrules)
-		rc = err_set(e, ERR_BUG, "nf_tables: %zu rules of %zu are there",
-			r.seen, t->nrules);
-	free(r.of_chain);
-	return rc;
 }

@@ -2,7 +2,8 @@
 #ifndef SYS_NFTINT_H
 #define SYS_NFTINT_H
 
-/* What nft.c (building), nftapply.c (the kernel) and nftwhy.c (its refusals) share. */
+/* What nft.c (building), nftapply.c (into the kernel), nftverify.c (reading back) and
+ * nftwhy.c (the kernel's refusals) share. */
 #include "base/obj.h"
 #include "sys/netlink.h"
 #include "sys/nft.h"
@@ -35,6 +36,10 @@ struct nft {
 /* The kernel's number of the family. */
 uint8_t nft_family_number(enum nft_family f);
 uint32_t nft_hook_number(const struct nft_hook *h);
+
+/* Begins the message NFT_MSG_<type> of that family; nl_end() ends it. */
+size_t nft_begin(
+	struct buf *b, int type, enum nft_family family, uint16_t flags, uint32_t seq);
 
 /* Why the kernel refused the messages `sent`, and what to do about it.  Returns -1. */
 int nft_why(struct slice sent, const struct nl_fault *f, struct err *e);

@@ -1,11 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/redirect.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define NAT_PREROUTING (-100) /* NF_IP_PRI_NAT_DST, where iptables' nat table is */
 #define IN             "redirect"
 #define OUT            "output"
+
+/* ---- lists as text ---- */
+
+static int add_range(struct slice s, struct port_range *v, size_t *n, struct err *e)
+{
+	struct slice low, high = s;
+	uint64_t a, b;
+
+	slice_cut(&high, '-', &low);
+	if (!slice_u64(low, 65535, &a) || a == 0)
+		return err_set(e, ERR_SYNTAX, "\"%.*s\" is not a port", SLICE_FMT(s));
+	b = a;
+	if (high.p && high.n && (!slice_u64(high, 65535, &b) || b < a))
+		return err_set(e, ERR_SYNTAX, "\"%.*s\" is not a range of ports",
+			SLICE_FMT(s));
+	if (*n == REDIRECT_MAX)
+		return err_set(e, ERR_LIMIT, "more than %d ports", REDIRECT_MAX);
+	v[(*n)++] = (struct port_range){(uint16_t)a, (uint16_t)b};
+	return 0;
+}
+
+int redirect_ports(
+	const char *text, struct port_range v[REDIRECT_MAX], size_t *n, struct err *e)
+{
+	struct slice rest = slice_of(text), part;
+
+	while (slice_cut(&rest, ',', &part)) {
+		part = slice_trim(part);
+		if (part.n && add_range(part, v, n, e))
+			return -1;
+	}
+	return 0;
+}
+
+int redirect_subnets(const char *text, struct redirect *r, struct err *e)
+{
+	struct slice rest = slice_of(text), part;
+
+	while (slice_cut(&rest, ',', &part)) {
+		part = slice_trim(part);
+		if (!part.n)
+			continue;
+		if (r->nskip_from == REDIRECT_MAX)
+			return err_set(
+				e, ERR_LIMIT, "more than %d subnets", REDIRECT_MAX);
+		if (!cidr_parse(part, &r->skip_from[r->nskip_from]))
+			return err_set(e, ERR_SYNTAX, "\"%.*s\" is not a subnet",
+				SLICE_FMT(part));
+		r->nskip_from++;
+	}
+	return 0;
+}
+
+/* ---- rules ---- */
 
 static void begin(
 	struct nft *t, const struct redirect *r, const char *chain, const char *comment)
@@ -120,7 +176,32 @@ int redirect_apply(const struct redirect *r, struct err *e)
 	return rc;
 }
 
+int redirect_verify(const struct redirect *r, struct err *e)
+{
+	struct nft *t = redirect_rules(r);
+	int rc = nft_verify(t, e);
+
+	nft_free(t);
+	return rc;
+}
+
 int redirect_remove(struct err *e)
 {
 	return nft_remove(NFT_INET, REDIRECT_TABLE, e);
+}
+
+/* The path is that of the namespace the caller is in. */
+int redirect_close_wait(int64_t seconds, struct err *e)
+{
+	int fd = open(
+		"/proc/sys/net/netfilter/" REDIRECT_CLOSE_WAIT, O_WRONLY | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0 || dprintf(fd, "%lld\n", (long long)seconds) < 0)
+		rc = err_sys(e, "set " REDIRECT_CLOSE_WAIT
+				" (wants root and a /proc/sys that can be written: a "
+				"privileged container)");
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }

@@ -35,11 +35,23 @@ struct redirect {
 	size_t nskip_from;
 };
 
+/* Appends what a list like "25,9000-9100" says to one of the above. */
+int redirect_ports(
+	const char *text, struct port_range v[REDIRECT_MAX], size_t *n, struct err *e);
+int redirect_subnets(const char *text, struct redirect *r, struct err *e);
+
 /* The table, not yet in the kernel.  Returns owned. */
 struct nft *redirect_rules(const struct redirect *r);
 
-/* Into the namespace of the calling thread, read back and compared. */
+/* All in the namespace of the calling thread. */
+/* Writes the rules, reads them back and compares. */
 int redirect_apply(const struct redirect *r, struct err *e);
+/* Compares only; ERR_MISSING when they are not there, or not as `r` wants them. */
+int redirect_verify(const struct redirect *r, struct err *e);
 int redirect_remove(struct err *e);
+/* conntrack's close-wait timeout; after the rules, which bring the module that has it.
+ */
+int redirect_close_wait(int64_t seconds, struct err *e);
+#define REDIRECT_CLOSE_WAIT "nf_conntrack_tcp_timeout_close_wait"
 
 #endif

@@ -100,9 +100,12 @@ static const char *note(const struct run *r, const char *map, const char *key)
 static const char *args_of(const struct run *r)
 {
 	static char text[2048];
-	const struct json *c =
-		named(json_path(r->object, "spec.initContainers"), INJECT_INIT);
+	const struct json *list = json_path(r->object, "spec.initContainers");
+	const struct json *c = named(list, INJECT_INIT);
 	size_t n = 0;
+
+	if (!c)
+		c = named(list, INJECT_VALIDATOR);
 
 	text[0] = '\0';
 	json_each(it, json_get(c, "args"))
@@ -228,10 +231,10 @@ static const struct {
 	{"DESTINATION_CONTEXT",
 		"{\"ns\":\"$(_pod_ns)\", \"nodeName\":\"$(_pod_nodeName)\", "
 		"\"pod\":\"$(_pod_name)\"}"},
-	{"INBOUND_LISTEN_ADDR", "0.0.0.0:4143"},
-	{"OUTBOUND_LISTEN_ADDRS", "127.0.0.1:4140"},
-	{"ADMIN_LISTEN_ADDR", "0.0.0.0:4191"},
-	{"CONTROL_LISTEN_ADDR", "0.0.0.0:4190"},
+	{"INBOUND_LISTEN_ADDR", "[::]:4143"},
+	{"OUTBOUND_LISTEN_ADDRS", "127.0.0.1:4140,[::1]:4140"},
+	{"ADMIN_LISTEN_ADDR", "[::]:4191"},
+	{"CONTROL_LISTEN_ADDR", "[::]:4190"},
 	{"INBOUND_DEFAULT_POLICY", "all-unauthenticated"},
 	{"INBOUND_PORTS", "8080,9000"},
 	{"INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION",
@@ -260,7 +263,7 @@ TEST(a_pod_gets_redirection_and_a_proxy_before_all_else_of_it)
 	EQ_INT(json_count(json_path(r.object, "spec.containers")), 1);
 	for (size_t i = 0; i < countof(env); i++)
 		EQ_STR(env_of(&r, env[i].name), env[i].value);
-	EQ_STR(args_of(&r), "init --ipv6=false --incoming-proxy-port 4143 "
+	EQ_STR(args_of(&r), "init --ipv6=true --incoming-proxy-port 4143 "
 			    "--outgoing-proxy-port 4140 "
 			    "--proxy-uid 2102 --log-level info --log-format plain "
 			    "--inbound-ports-to-ignore 4190,4191,4567,4568 "
@@ -443,9 +446,9 @@ TEST(the_identity_services_proxy_does_not_hold_up_what_it_waits_for)
 static const struct {
 	const char *annotation, *env, *value;
 } settings[] = {
-	{"control-port: '14190'", "CONTROL_LISTEN_ADDR", "0.0.0.0:14190"},
-	{"admin-port: '14191'", "ADMIN_LISTEN_ADDR", "0.0.0.0:14191"},
-	{"inbound-port: '14143'", "INBOUND_LISTEN_ADDR", "0.0.0.0:14143"},
+	{"control-port: '14190'", "CONTROL_LISTEN_ADDR", "[::]:14190"},
+	{"admin-port: '14191'", "ADMIN_LISTEN_ADDR", "[::]:14191"},
+	{"inbound-port: '14143'", "INBOUND_LISTEN_ADDR", "[::]:14143"},
 	{"outbound-port: '14140'", "OUTBOUND_LISTEN_ADDR", "127.0.0.1:14140"},
 	{"pod-inbound-ports: '1,2-3'", "INBOUND_PORTS", "1,2-3"},
 	{"opaque-ports: '7000,db,8000-8010'",
@@ -754,14 +757,14 @@ TEST(values_are_the_charts_and_wrong_ones_are_named)
 		VALUES "namespace: linkerd\nclusterDomain: example.org\n"
 		       "proxy: {image: {name: a/b, version: c}, uid: 5, "
 		       "outboundConnectTimeout: 2s}\n"
-		       "disableIPv6: false\n",
+		       "disableIPv6: true\n",
 		POD ENABLED SPEC END, NULL);
 	EQ_STR(env_of(&r, "IDENTITY_SVC_ADDR"),
 		"mesh-identity-headless.linkerd.svc.example.org.:8080");
 	EQ_STR(env_of(&r, "IDENTITY_SVC_NAME"),
 		"mesh-identity.linkerd.serviceaccount.identity.linkerd.example.org");
-	EQ_STR(env_of(&r, "OUTBOUND_LISTEN_ADDRS"), "127.0.0.1:4140,[::1]:4140");
-	EQ_STR(env_of(&r, "INBOUND_LISTEN_ADDR"), "[::]:4143");
+	EQ_STR(env_of(&r, "OUTBOUND_LISTEN_ADDRS"), "127.0.0.1:4140");
+	EQ_STR(env_of(&r, "INBOUND_LISTEN_ADDR"), "0.0.0.0:4143");
 	EQ_STR(env_of(&r, "OUTBOUND_CONNECT_TIMEOUT"), "2s");
 	EQ_STR(json_text_or(proxy_of(&r), "image", ""), "a/b:c");
 	run_fini(&r);
@@ -772,6 +775,45 @@ TEST(values_are_the_charts_and_wrong_ones_are_named)
 	OK(strstr(e.msg, "proxy.ports.admin"));
 	OK(!inject_values_read(SLICE("- 1"), &e));
 	OK(!inject_values_read(SLICE("a: ["), &e));
+}
+
+static const struct {
+	const char *values, *want;
+} validators[] = {
+	{"", "validator --connect-addr 1.1.1.1:20001,[fd00::1]:20001 --listen-addr "
+	     "[::]:4140 --timeout 10s --log-level info --log-format plain"},
+	{"disableIPv6: true\n"
+	 "proxy: {ports: {outbound: 5140}}\n",
+		"validator --connect-addr 1.1.1.1:20001 --listen-addr 0.0.0.0:5140 "
+		"--timeout 10s --log-level info --log-format plain"},
+	{"networkValidator: {connectAddr: '9.9.9.9:9', listenAddr: '1.2.3.4:5', "
+	 "timeout: 3s, logLevel: debug}\n",
+		"validator --connect-addr 9.9.9.9:9 --listen-addr 1.2.3.4:5 --timeout "
+		"3s "
+		"--log-level debug --log-format plain"},
+};
+
+TEST(with_the_cni_plugin_a_validator_is_first_and_has_no_right)
+{
+	for (size_t i = 0; i < countof(validators); i++) {
+		struct buf values = BUF_INIT;
+		struct run r = {0};
+		const struct json *c;
+
+		buf_printf(
+			&values, VALUES "cniEnabled: true\n%s", validators[i].values);
+		buf_char(&values, '\0');
+		run_with(&r, values.p, POD ENABLED SPEC END, NULL);
+		c = json_path(r.object, "spec.initContainers.0");
+		EQ_STR(json_text_or(c, "name", ""), "mesh-network-validator");
+		EQ_STR(args_of(&r), validators[i].want);
+		OK(!json_path(c, "securityContext.capabilities.add"));
+		EQ_STR(json_text_or(json_path(r.object, "spec.initContainers.1"),
+			       "name", ""),
+			"mesh-proxy");
+		run_fini(&r);
+		buf_fini(&values);
+	}
 }
 
 TEST(without_anchors_nothing_is_injected)

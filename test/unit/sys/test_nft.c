@@ -345,7 +345,7 @@ TEST(a_table_that_is_not_as_it_was_built_is_noticed)
 	nft_uid(other, 2);
 	OK(nft_apply(is, &e) == 0);
 	OK(nft_verify(other, &e) < 0);
-	OK(strstr(e.msg, "\"the last\" (meta skuid 2 ) reads back otherwise"));
+	OK(strstr(e.msg, "in out, another rule is where \"the last\" (meta skuid 2 )"));
 	OK(nft_apply(more, &e) == 0);
 	OK(nft_verify(more, &e) == 0);
 	nft_free(other);
@@ -355,6 +355,52 @@ TEST(a_table_that_is_not_as_it_was_built_is_noticed)
 	nft_free(other);
 	nft_free(more);
 	nft_free(is);
+}
+
+static void says(struct nft *t, const char *what)
+{
+	struct err e = {0};
+
+	OK(nft_verify(t, &e) < 0);
+	EQ_INT(e.code, ERR_MISSING);
+	if (!strstr(e.msg, what))
+		T_FAIL("\"%s\" is not in \"%s\"", what, e.msg);
+	nft_free(t);
+}
+
+static struct nft *one_chain(int priority, bool rule)
+{
+	struct nft *t = nft_new(NFT_INET, "t");
+
+	nft_chain(t, "in", &(struct nft_hook){"nat", NFT_PREROUTING, priority});
+	nft_rule(t, "in", "first");
+	nft_return(t);
+	if (rule) {
+		nft_rule(t, "in", "second");
+		nft_return(t);
+	}
+	return t;
+}
+
+TEST(what_is_missing_is_named)
+{
+	struct nft *is = one_chain(-100, false), *two = one_chain(-100, false);
+	struct err e = {0};
+
+	if (!have_kernel())
+		return;
+	says(one_chain(-100, false), "no table is called t");
+	OK(nft_apply(is, &e) == 0);
+	says(one_chain(-100, true), "in in, the rule \"second\" (return) is missing");
+	says(one_chain(-99, false),
+		"the chain in is hooked in otherwise (type \"nat\"");
+	nft_chain(two, "more", NULL);
+	says(two, "the chain more is missing");
+	two = one_chain(-100, false);
+	nft_chain(two, "more", NULL);
+	OK(nft_apply(two, &e) == 0);
+	says(is, "a chain too many: more");
+	nft_free(two);
 }
 
 /* nat outside a nat chain; nothing of the transaction is done. */

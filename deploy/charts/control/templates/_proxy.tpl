@@ -357,23 +357,25 @@ lifecycle:
 {{- end -}}
 
 {{- define "mesh.validator" -}}
-{{- $proxy := .root.Values.proxy -}}
-{{- $validator := .root.Values.networkValidator -}}
+{{- $v := .root.Values -}}
+{{- $proxy := $v.proxy -}}
+{{- $validator := $v.networkValidator -}}
 - name: mesh-network-validator
   image: {{ $proxy.image.name }}:{{ include "mesh.proxy.version" .root }}
   imagePullPolicy: {{ $proxy.image.pullPolicy }}
   args:
   - validator
-  - --log-format
-  - {{ $validator.logFormat | quote }}
-  - --log-level
-  - {{ $validator.logLevel | quote }}
   - --connect-addr
-  - {{ $validator.connectAddr | quote }}
+  - {{ $validator.connectAddr | default (ternary "1.1.1.1:20001" "1.1.1.1:20001,[fd00::1]:20001" $v.disableIPv6) | quote }}
   - --listen-addr
-  - {{ $validator.listenAddr | quote }}
+  - {{ $validator.listenAddr | default (printf "%s:%v" (ternary "0.0.0.0" "[::]" $v.disableIPv6) $proxy.ports.outbound) | quote }}
   - --timeout
   - {{ $validator.timeout | quote }}
+  - --log-level
+  - {{ $validator.logLevel | quote }}
+  - --log-format
+  - {{ $validator.logFormat | quote }}
+  {{- include "mesh.resources" $proxy.resources | nindent 2 }}
   securityContext:
     allowPrivilegeEscalation: false
     capabilities: {drop: [ALL]}
@@ -382,6 +384,7 @@ lifecycle:
     runAsUser: 65534
     runAsGroup: 65534
     seccompProfile: {type: RuntimeDefault}
+  terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
 {{- define "mesh.initContainers" -}}
