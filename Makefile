@@ -246,4 +246,4 @@ deps:
 clean:
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
--include $(shell find $B -name '*.d' -not -path '*/deps/*' 2>/dev/null)
+-include $(shell find $B -path build/cluster -prune -o -path build/deps -prune -o -name '*.d' -print 2>/dev/null)
