@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
-#include "base/opt.h"
 #include "cli/ask.h"
+#include "cli/command.h"
 #include "tls/init.h"
 
 int check_main(int argc, char **argv);
@@ -45,16 +45,7 @@ static const struct opt options[] = {
 		.offset = AT(wait),
 		.arg = "TIME",
 		.help = "for what may become true, each"},
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(namespace),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", 0, kubeconfig, NULL, "FILE", "how to reach the cluster"),
-	SAY("context", 0, context, NULL, "NAME", "which of its contexts"),
+	COMMAND_CLUSTER(AT(namespace), AT(kubeconfig), AT(context)),
 };
 
 static void complain(void *arg, const char *what)

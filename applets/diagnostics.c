@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/obj.h"
-#include "base/opt.h"
 #include "cli/ask.h"
+#include "cli/command.h"
 #include "tls/init.h"
 #include "viz/look.h"
 
@@ -26,16 +26,7 @@ struct diagnostics_app {
 
 static const struct opt options[] = {
 	SAY("namespace", 'n', ns, "default", "NS", "of the workload"),
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(control_ns),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", 0, kubeconfig, NULL, "FILE", "how to reach the cluster"),
-	SAY("context", 0, context, NULL, "NAME", "which of its contexts"),
+	COMMAND_CLUSTER(AT(control_ns), AT(kubeconfig), AT(context)),
 };
 
 static void complain(void *arg, const char *what)

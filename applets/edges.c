@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/obj.h"
-#include "base/opt.h"
+#include "cli/command.h"
 #include "viz/look.h"
 
 int edges_main(int argc, char **argv);
@@ -31,16 +31,7 @@ static const struct opt options[] = {
 		.offset = AT(all),
 		.help = "of all namespaces"},
 	SAY("output", 'o', output, "table", "FORM", "table, wide or json"),
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(look.control_ns),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", 0, look.kubeconfig, NULL, "FILE", "how to reach the cluster"),
-	SAY("context", 0, look.context, NULL, "NAME", "which of its contexts"),
+	COMMAND_CLUSTER(AT(look.control_ns), AT(look.kubeconfig), AT(look.context)),
 };
 
 static void complain(void *arg, const char *what)
@@ -84,9 +75,7 @@ static int print(const struct edges_app *app, const struct edges *edges)
 	} else {
 		edges_write_table(edges, strcmp(app->output, "wide") == 0, &out);
 	}
-	bad = buf_len(&out) &&
-	      (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
-		      fflush(stdout));
+	bad = command_print("edges", &out);
 	buf_fini(&out);
 	return bad;
 }

@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/obj.h"
-#include "base/opt.h"
 #include "cli/ask.h"
+#include "cli/command.h"
 #include "ctl/inject_docs.h"
 #include "wire/yaml.h"
 
@@ -102,16 +102,7 @@ static const struct opt options[] = {
 	SAY("identity-trust-anchors-file", AT(anchors), "FILE",
 		"--manual: trust anchors; else as the values or the cluster say"),
 	YES("ignore-cluster", AT(offline), "--manual: ask no cluster"),
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(namespace),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", AT(kubeconfig), "FILE", "how to reach the cluster"),
-	SAY("context", AT(context), "NAME", "which of its contexts"),
+	COMMAND_CLUSTER(AT(namespace), AT(kubeconfig), AT(context)),
 	YES("verbose", AT(verbose), "also say what is in order"),
 	OUTPUT,
 };

@@ -3,7 +3,7 @@
 #include "cli/install.h"
 
 #include "base/obj.h"
-#include "base/opt.h"
+#include "cli/command.h"
 #include "cli/uninstall.h"
 #include "tls/init.h"
 
@@ -36,41 +36,24 @@ static int add_plain(void *field, const char *text, struct err *e)
 	return add_set(field, text, true, e);
 }
 
-#define AT(field) offsetof(struct install_app, cfg.field)
+#define AT(field) offsetof(struct install_app, field)
 #define SAY(name, field, value, a, text)                                               \
 	{                                                                              \
-		.flag = name, .kind = OPT_TEXT, .offset = AT(field), .preset = value,  \
-		.arg = a, .help = text                                                 \
+		.flag = name, .kind = OPT_TEXT, .offset = AT(cfg.field),               \
+		.preset = value, .arg = a, .help = text                                \
 	}
 
 static const struct opt options[] = {
 	{.flag = "ignore-cluster",
 		.kind = OPT_BOOL,
-		.offset = offsetof(struct install_app, offline),
+		.offset = AT(offline),
 		.help = "keep nothing of what is installed: a new issuer, a new "
 			"anchor"},
-	{.flag = "kubeconfig",
-		.kind = OPT_TEXT,
-		.offset = offsetof(struct install_app, kubeconfig),
-		.arg = "FILE",
-		.help = "how to reach the cluster"},
-	{.flag = "context",
-		.kind = OPT_TEXT,
-		.offset = offsetof(struct install_app, context),
-		.arg = "NAME",
-		.help = "which of its contexts"},
 	{.flag = "crds",
 		.kind = OPT_BOOL,
-		.offset = offsetof(struct install_app, crds),
+		.offset = AT(crds),
 		.help = "print the kinds that are configured with instead"},
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.offset = AT(namespace),
-		.preset = "mesh",
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
+	COMMAND_CLUSTER(AT(cfg.namespace), AT(kubeconfig), AT(context)),
 	SAY("cluster-domain", cluster_domain, "cluster.local", "DOMAIN",
 		"end of every Service's name"),
 	SAY("identity-trust-domain", trust_domain, "cluster.local", "DOMAIN",
@@ -90,18 +73,18 @@ static const struct opt options[] = {
 	{.flag = "values",
 		.brief = 'f',
 		.kind = OPT_TEXT,
-		.offset = AT(values),
+		.offset = AT(cfg.values),
 		.arg = "FILE",
 		.help = "values that differ from the presets (YAML)"},
 	{.flag = "set",
 		.kind = OPT_CUSTOM,
-		.offset = offsetof(struct install_app, cfg),
+		.offset = AT(cfg),
 		.parse = add_typed,
 		.arg = "NAME=VALUE,...",
 		.help = "the same, by name: proxy.logLevel=debug"},
 	{.flag = "set-string",
 		.kind = OPT_CUSTOM,
-		.offset = offsetof(struct install_app, cfg),
+		.offset = AT(cfg),
 		.parse = add_plain,
 		.arg = "NAME=VALUE,...",
 		.help = "the same, and every value is a text"},
@@ -134,7 +117,7 @@ int install_main(int argc, char **argv)
 	struct install_kept kept = {0};
 	struct buf out = BUF_INIT;
 	struct err e = {0};
-	int status = 0;
+	int status = 1;
 
 	if (opt_asks_help(argc, argv)) {
 		opt_help(stdout, "mesh install [option...] | kubectl apply -f -",
@@ -147,14 +130,10 @@ int install_main(int argc, char **argv)
 	if (app.crds)
 		install_crds(&out);
 	if (!app.crds &&
-		(keep(&app, &kept, &e) < 0 || install_render(&app.cfg, &out, &e) < 0)) {
-		fprintf(stderr, "mesh install: %s\n", e.msg);
-		status = 1;
-	} else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
-		   fflush(stdout)) {
-		fprintf(stderr, "mesh install: cannot write\n");
-		status = 1;
-	}
+		(keep(&app, &kept, &e) < 0 || install_render(&app.cfg, &out, &e) < 0))
+		complain(NULL, e.msg);
+	else
+		status = command_print("install", &out);
 	install_kept_fini(&kept);
 	buf_fini(&out);
 	return status;

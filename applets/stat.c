@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
-#include "base/opt.h"
+#include "cli/command.h"
 #include "viz/look.h"
 
 int stat_main(int argc, char **argv);
@@ -49,16 +49,7 @@ static const struct opt options[] = {
 		.offset = AT(unmeshed),
 		.help = "also what has no proxy"},
 	SAY("output", 'o', output, "table", "FORM", "table, wide or json"),
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.preset = "mesh",
-		.offset = AT(look.control_ns),
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
-	SAY("kubeconfig", 0, look.kubeconfig, NULL, "FILE", "how to reach the cluster"),
-	SAY("context", 0, look.context, NULL, "NAME", "which of its contexts"),
+	COMMAND_CLUSTER(AT(look.control_ns), AT(look.kubeconfig), AT(look.context)),
 };
 
 static void complain(void *arg, const char *what)
@@ -179,9 +170,7 @@ static int print(struct stat_app *app, const struct viz_pods *pods)
 	} else if (n == 0) {
 		fprintf(stderr, "No traffic found.\n");
 	}
-	bad = buf_len(&out) &&
-	      (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
-		      fflush(stdout));
+	bad = command_print("stat", &out);
 	buf_fini(&out);
 	json_free(list);
 	return bad;

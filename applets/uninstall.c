@@ -3,7 +3,7 @@
 #include "cli/uninstall.h"
 
 #include "base/obj.h"
-#include "base/opt.h"
+#include "cli/command.h"
 #include "tls/init.h"
 
 int uninstall_main(int argc, char **argv);
@@ -16,29 +16,12 @@ struct uninstall_app {
 #define AT(field) offsetof(struct uninstall_app, field)
 
 static const struct opt options[] = {
-	{.flag = "linkerd-namespace",
-		.brief = 'L',
-		.env = "LINKERD_NAMESPACE",
-		.kind = OPT_TEXT,
-		.offset = AT(namespace),
-		.preset = "mesh",
-		.arg = "NAME",
-		.help = "namespace of the control plane"},
+	COMMAND_CLUSTER(AT(namespace), AT(kubeconfig), AT(context)),
 	{.flag = "force",
 		.brief = 'f',
 		.kind = OPT_BOOL,
 		.offset = AT(force),
 		.help = "ask no cluster whether pods still have a proxy"},
-	{.flag = "kubeconfig",
-		.kind = OPT_TEXT,
-		.offset = AT(kubeconfig),
-		.arg = "FILE",
-		.help = "how to reach the cluster"},
-	{.flag = "context",
-		.kind = OPT_TEXT,
-		.offset = AT(context),
-		.arg = "NAME",
-		.help = "which of its contexts"},
 };
 
 static void complain(void *arg, const char *what)
@@ -82,11 +65,8 @@ int uninstall_main(int argc, char **argv)
 	if ((!app.force && check_unused(&app, &e)) ||
 		uninstall_render(app.namespace, &out, &e))
 		complain(NULL, e.msg);
-	else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
-		 fflush(stdout))
-		complain(NULL, "cannot write");
 	else
-		status = 0;
+		status = command_print("uninstall", &out);
 	buf_fini(&out);
 	return status;
 }
