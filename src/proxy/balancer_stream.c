@@ -12,7 +12,7 @@ void stream_fail(struct stream *s, const struct err *e)
 
 	balancer_unref(s->balancer);
 	free(s);
-	done(arg, NULL, NULL, NULL, e);
+	done(arg, NULL, NULL, e);
 }
 
 static void stream_release(struct stream *s)
@@ -54,7 +54,7 @@ static void stream_open(struct conn *c, void *arg)
 	}
 	s->conn = NULL;
 	endpoint_dial_worked(s->endpoint);
-	s->done(s->arg, c, &s->endpoint->use, s->endpoint->transport, NULL);
+	s->done(s->arg, c, &s->endpoint->use, NULL);
 }
 
 static size_t stream_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
@@ -120,6 +120,21 @@ void stream_cancel(struct stream *s)
 	if (s->conn)
 		conn_end(s->conn);
 	stream_over(s);
+}
+
+struct transport_meter *stream_meter(const struct stream *s)
+{
+	return s->endpoint->transport;
+}
+
+bool stream_spare(struct stream *s, struct conn *open)
+{
+	struct conn *c = open ? open : s->conn;
+
+	if (!c || !endpoint_spare(s->endpoint, c, s->since))
+		return false;
+	stream_over(s);
+	return true;
 }
 
 void stream_over(struct stream *s)

@@ -109,11 +109,14 @@ static void relayed(void *arg, const struct err *e, uint64_t a_to_b, uint64_t b_
 	d->user->on_over(d, e);
 }
 
+/* It is counted from here on: one that was dialled in advance may never serve. */
 static void join(struct duct *d)
 {
 	struct conn *server = d->server;
 	struct err e;
 
+	flow_begin(&d->server_flow, d->client.worker, server,
+		transport_meter_ref(stream_meter(d->stream)));
 	d->server = NULL;
 	d->at = DUCT_RELAY;
 	d->relay = relay_new(d->conn, server, relayed, d, &e);
@@ -160,7 +163,7 @@ static const struct conn_user server_user = {
 	.on_in = server_in, .on_eof = server_eof, .on_gone = server_gone};
 
 static void dialled(void *arg, struct conn *server, const struct endpoint_info *to,
-	struct transport_meter *meter, const struct err *e)
+	const struct err *e)
 {
 	struct duct *d = arg;
 
@@ -175,8 +178,6 @@ static void dialled(void *arg, struct conn *server, const struct endpoint_info *
 	d->server = server;
 	if (d->user->on_dialled)
 		d->user->on_dialled(d, to);
-	flow_begin(
-		&d->server_flow, d->client.worker, server, transport_meter_ref(meter));
 	if (d->at == DUCT_DIAL)
 		join(d);
 	else
@@ -221,6 +222,17 @@ void duct_drop_server(struct duct *d)
 	} else if (d->stream) {
 		stream_cancel(d->stream);
 	}
+	d->stream = NULL;
+}
+
+/* What was dialled in advance may carry the first request. */
+static void spare_server(struct duct *d)
+{
+	if (!d->stream || !stream_spare(d->stream, d->server)) {
+		duct_drop_server(d);
+		return;
+	}
+	d->server = NULL;
 	d->stream = NULL;
 }
 
@@ -294,7 +306,7 @@ void duct_http(struct duct *d, enum http_kind kind, const struct http_server_use
 	struct err e;
 
 	d->at = DUCT_HTTP;
-	duct_drop_server(d);
+	spare_server(d);
 	d->http = http_server_new(d->conn, kind,
 		d->side == SIDE_IN ? &w->in_http : &w->out_http, user, arg, &e);
 	if (!d->http) {

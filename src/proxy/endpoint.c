@@ -116,7 +116,7 @@ struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker
 		ep->use = *info;
 	addr_text(&info->addr, ep->text);
 	list_init(&ep->node);
-	list_init(&ep->streams);
+	list_init(&ep->spares);
 	for (int k = 0; k < 2; k++) {
 		list_init(&ep->sessions[k]);
 		list_init(&ep->waiting[k]);
@@ -175,6 +175,7 @@ void endpoint_drain(struct endpoint *ep)
 {
 	struct session *s;
 
+	endpoint_drop_spares(ep);
 	for (int k = 0; k < 2; k++)
 		list_each(s, &ep->sessions[k], node) session_drain(s);
 }

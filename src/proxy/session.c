@@ -340,7 +340,9 @@ static bool dial_one(struct endpoint *ep, enum http_kind kind)
 	s->ep = ep;
 	s->kind = kind;
 	list_init(&s->node);
-	s->conn = endpoint_dial(ep, &e);
+	s->conn = endpoint_take_spare(ep);
+	if (!s->conn)
+		s->conn = endpoint_dial(ep, &e);
 	if (!s->conn) {
 		free(s);
 		endpoint_dial_failed(ep, &e);
@@ -349,6 +351,8 @@ static bool dial_one(struct endpoint *ep, enum http_kind kind)
 	list_push(&ep->sessions[kind], &s->node);
 	ep->dialing[kind]++;
 	conn_use(s->conn, &dial_user, s);
+	if (s->conn->is_open)
+		dial_open(s->conn, s);
 	return true;
 }
 
