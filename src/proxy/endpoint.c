@@ -221,12 +221,13 @@ static uint64_t backoff(const struct endpoint *ep)
 	return ns + (uint64_t)((double)ns * s->backoff_jitter * random_unit());
 }
 
+/* Those that were under way together fail together: that is one failure. */
 static void shut(struct endpoint *ep, const struct err *e)
 {
-	ep->failures++;
 	ep->last = *e;
 	if (ep->at != ENDPOINT_READY)
 		return;
+	ep->failures++;
 	ep->at = ENDPOINT_BACKOFF;
 	timer_set(&ep->retry, backoff(ep));
 	balancer_ready_changed(ep->balancer, ep);
@@ -252,8 +253,11 @@ void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
 
 void endpoint_dial_worked(struct endpoint *ep)
 {
-	if (!ep->refusals)
-		ep->failures = 0;
+	if (ep->refusals)
+		return;
+	ep->failures = 0;
+	if (ep->at == ENDPOINT_BACKOFF) /* of several under way another has failed */
+		timer_set(&ep->retry, 0);
 }
 
 void endpoint_refused(struct endpoint *ep, const struct err *e)
