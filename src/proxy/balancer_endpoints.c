@@ -92,6 +92,7 @@ void balancer_add(
 	if (!ep)
 		return;
 	ep->rtt = (double)b->default_rtt;
+	ep->mark = UINT64_C(1) << (b->marks++ % 64);
 	list_push(&b->endpoints, &ep->node);
 	b->count++;
 	balancer_count_update(b, P2C_ADD);

@@ -16,6 +16,13 @@ static bool is_required(const struct endpoint *ep, const struct px *p, struct er
 	return false;
 }
 
+/* Nobody is ready, and each has failed it. */
+static bool is_refused_by_all(const struct balancer *b, const struct px *p)
+{
+	return p->tries > 0 && (size_t)__builtin_popcountll(p->tried) >= b->count &&
+	       p->last.code != ERR_BUSY && p->last.code != ERR_NONE;
+}
+
 void balancer_dispatch(struct balancer *b, struct px *p)
 {
 	struct endpoint *ep = balancer_pick(b, p->left);
@@ -25,9 +32,9 @@ void balancer_dispatch(struct balancer *b, struct px *p)
 		exch_fail(p->x, &e);
 	} else if (ep) {
 		p->tries++;
+		p->tried |= ep->mark;
 		endpoint_begin(ep, p);
-	} else if (p->tries > 0 && p->last.code != ERR_BUSY &&
-		   p->last.code != ERR_NONE) {
+	} else if (is_refused_by_all(b, p)) {
 		balancer_all_failed(b, p->last.code, &p->last, &e);
 		exch_fail(p->x, &e);
 	} else if (p->tries == 0 && balancer_is_shut(b)) {

@@ -27,6 +27,7 @@ struct balancer {
 	uint64_t generation;
 	struct list endpoints;
 	size_t count;
+	unsigned marks;          /* given out so far */
 	struct endpoint **ready; /* those of `endpoints` that may be picked */
 	size_t nready, ready_cap;
 

@@ -48,15 +48,15 @@ void balancer_explain(const struct balancer *b, struct err *e)
 		balancer_all_failed(b, ERR_TIMEOUT, &b->last, e);
 }
 
-/* Somebody waits who may do so for `limit`. */
-static void wait_in_queue(struct balancer *b, uint64_t limit)
+/* Somebody waits who may do so until then. */
+static void wait_in_queue(struct balancer *b, uint64_t until)
 {
-	uint64_t at = loop_now(b->worker->loop) + limit;
+	uint64_t now = loop_now(b->worker->loop);
 
-	if (timer_is_set(&b->failfast) && b->failfast_at <= at)
+	if (timer_is_set(&b->failfast) && b->failfast_at <= until)
 		return;
-	b->failfast_at = at;
-	timer_set(&b->failfast, limit);
+	b->failfast_at = until;
+	timer_set(&b->failfast, until > now ? until - now : 0);
 }
 
 void balancer_queue_exchange(struct balancer *b, struct px *p)
@@ -70,13 +70,14 @@ void balancer_queue_exchange(struct balancer *b, struct px *p)
 		exch_fail(p->x, &e);
 		return;
 	}
-	if (p->tries == 0)
-		p->sent = loop_now(b->worker->loop);
+	p->sent = loop_now(b->worker->loop);
+	if (!p->waits_since)
+		p->waits_since = p->sent;
 	p->queued = true;
 	b->queued++;
 	balancer_meter_queue(b->meters[BALANCED_HTTP], 1);
 	list_push(&b->queue, &p->node);
-	wait_in_queue(b, balancer_request_limit(b));
+	wait_in_queue(b, p->waits_since + balancer_request_limit(b));
 }
 
 void balancer_queue_stream(struct stream *s)
@@ -85,7 +86,7 @@ void balancer_queue_stream(struct stream *s)
 	s->balancer->nstreams++;
 	s->is_queued = true;
 	balancer_meter_queue(s->balancer->meters[BALANCED_TCP], 1);
-	wait_in_queue(s->balancer, balancer_stream_limit(s->balancer));
+	wait_in_queue(s->balancer, s->since + balancer_stream_limit(s->balancer));
 }
 
 /* A request, or a stream, left the queue in any way. */
@@ -138,7 +139,7 @@ static void fail_late_requests(struct balancer *b, uint64_t now, const struct er
 	struct list late = {&late, &late};
 	struct px *p;
 
-	list_each(p, &b->queue, node) if (now - p->sent >= limit)
+	list_each(p, &b->queue, node) if (now - p->waits_since >= limit)
 	{
 		balancer_unqueue_exchange(b, p);
 		list_push(&late, &p->node);
@@ -179,8 +180,8 @@ void balancer_queue_due(struct timer *t)
 	fail_late_requests(b, now, &e);
 	fail_late_streams(b, now, &e);
 	if (!list_is_empty(&b->queue))
-		wait_in_queue(b, balancer_request_limit(b) / 4);
+		wait_in_queue(b, now + balancer_request_limit(b) / 4);
 	if (!list_is_empty(&b->streams))
-		wait_in_queue(b, balancer_stream_limit(b) / 4);
+		wait_in_queue(b, now + balancer_stream_limit(b) / 4);
 	balancer_unref(b);
 }

@@ -35,6 +35,7 @@ struct endpoint {
 	unsigned failures; /* dials and refusals since it last answered */
 	unsigned refusals; /* requests that came back unread, in a row */
 	struct err last;
+	uint64_t mark; /* one bit, of its own among 64 of the balancer's */
 
 	double rtt; /* peak-EWMA, ns */
 	uint64_t rtt_at;
