@@ -73,6 +73,7 @@ struct sub {
 	sub_fn *fn;
 	void *arg;
 	bool ended; /* worker */
+	struct post leave;
 	struct watch_key key;
 	atomic_uint refs; /* one of each thread, one of each message under way */
 };

@@ -166,9 +166,11 @@ struct sub *disco_endpoints(
 
 void sub_end(struct sub *s)
 {
+	struct disco *d = s->disco;
+
 	s->ended = true;
-	if (loop_post(s->disco->loop, detach, s) == 0)
-		sub_unref(s);
+	loop_post_with(d->loop, &s->leave, detach, s);
+	sub_unref(s);
 }
 
 struct distrust {

@@ -299,7 +299,7 @@ class Scene:
 
     def do_memory(self, line, words):
         """memory [peer] below NM: resident, of the proxy; a sanitizer keeps too much to tell"""
-        if "/san/" in MESH:
+        if "/san/" in MESH or "/tsan/" in MESH:
             return
         pid = self.procs[self.proxy_name(words)].pid
         kb = int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % pid).read())[1])
