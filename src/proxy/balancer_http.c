@@ -90,6 +90,7 @@ static void service_begin(struct exch *x, void *shared)
 	struct px *p = x->user;
 
 	(void)shared;
+	p->request_ended = false; /* told for each try */
 	balancer_count_asked(p->balancer, BALANCED_HTTP);
 	balancer_dispatch(p->balancer, p);
 }

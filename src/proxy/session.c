@@ -135,6 +135,8 @@ static void for_http1(struct px *p)
 
 void session_begin(struct session *s, struct px *p)
 {
+	bool ended =
+		p->request_ended; /* else service_end() passes it on, in any turn */
 	struct exch *x = p->x;
 
 	s->idle_since = 0;
@@ -145,7 +147,7 @@ void session_begin(struct session *s, struct px *p)
 	if (s->kind == HTTP_KIND_1 && p->version == HTTP_2)
 		for_http1(p);
 	http_client_begin(s->client, x);
-	if (p->client && p->request_ended)
+	if (p->client && ended)
 		http_client_end_body(x, p->trailers);
 	/* those without room go to the back; the front always says whether there is any
 	 */
