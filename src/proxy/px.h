@@ -45,7 +45,7 @@ struct px {
 	bool is_grpc;
 	bool was_h1;       /* travels as HTTP/2 to the next proxy (l5d-orig-proto) */
 	bool restored;     /* has come so, and is what it was again */
-	bool respells;     /* the peer's proxy restores how names were spelt */
+	bool respells;     /* the peer's proxy tells how names were spelt, or is told */
 	bool was_extended; /* an extended CONNECT, sent on as an HTTP/1 upgrade */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */
