@@ -6,6 +6,11 @@
 #include "base/clock.h"
 #include "proxy/endpoint.h"
 
+bool balancer_has_name(const struct balancer *b)
+{
+	return b->name != NULL;
+}
+
 bool balancer_is_shut(const struct balancer *b)
 {
 	return b->is_shut || b->state == ENDPOINTS_NO_SUCH;

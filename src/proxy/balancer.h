@@ -30,6 +30,8 @@ void balancer_for(
 struct balancer *balancer_ref(struct balancer *b);
 void balancer_unref(struct balancer *b); /* NULL is fine */
 
+/* Over a name, which discovery resolves. */
+bool balancer_has_name(const struct balancer *b);
 /* In failfast: nobody was ready for so long that requests are refused at once, until
  * somebody is. */
 bool balancer_is_shut(const struct balancer *b);

@@ -18,6 +18,16 @@ static void retry_due(struct timer *t)
 	balancer_ready_changed(ep->balancer, ep);
 }
 
+/* In ingress mode only a name says who is there (spec proxy.md §8). */
+static struct slice no_tls_reason(const struct endpoint *ep, enum side side)
+{
+	if (side == SIDE_IN || ep->is_local)
+		return SLICE("loopback");
+	if (ep->worker->cfg->ingress && !balancer_has_name(ep->balancer))
+		return SLICE("ingress_without_override");
+	return SLICE("not_provided_by_service_discovery");
+}
+
 static void tls_labels(struct buf *b, const struct endpoint *ep, enum side side)
 {
 	if (ep->use.identity) {
@@ -26,10 +36,7 @@ static void tls_labels(struct buf *b, const struct endpoint *ep, enum side side)
 		return;
 	}
 	labels_add(b, "tls", SLICE("no_identity"));
-	labels_add(b, "no_tls_reason",
-		side == SIDE_IN || ep->is_local
-			? SLICE("loopback")
-			: SLICE("not_provided_by_service_discovery"));
+	labels_add(b, "no_tls_reason", no_tls_reason(ep, side));
 }
 
 static void target_labels(struct buf *b, const struct endpoint *ep)
