@@ -351,9 +351,10 @@ class Scene:
                 s.sendall(say)
 
     def do_wait(self, line, words):
+        limit = seconds(take(words, "within", "10s"))
         for p in self.peers:
             if p.name in words:
-                self.join(p, 10)
+                self.join(p, limit)
 
     def do_unlisten(self, line, words):
         """unlisten NAME…: these servers take no more, as an application that ends"""
