@@ -20,12 +20,6 @@
 #define EXACT_BELOW (5 * NS_PER_MS)
 #define SCRATCHES   3
 
-struct post {
-	struct post *next;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
 struct on_signal {
 	struct on_signal *next;
 	struct loop *loop;
@@ -239,14 +233,10 @@ static void wake(struct loop *l)
 	while (n < 0 && errno == EINTR);
 }
 
-int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+static void post(struct loop *l, struct post *p)
 {
-	struct post *p = malloc(sizeof *p);
 	bool first;
 
-	if (!p)
-		return -1;
-	*p = (struct post){NULL, fn, arg};
 	pthread_mutex_lock(&l->lock);
 	first = l->posts == NULL;
 	*l->posts_end = p;
@@ -254,6 +244,22 @@ int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&l->lock);
 	if (first)
 		wake(l);
+}
+
+void loop_post_with(struct loop *l, struct post *p, void (*fn)(void *arg), void *arg)
+{
+	*p = (struct post){.fn = fn, .arg = arg};
+	post(l, p);
+}
+
+int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+	struct post *p = malloc(sizeof *p);
+
+	if (!p)
+		return -1;
+	*p = (struct post){.fn = fn, .arg = arg, .is_ours = true};
+	post(l, p);
 	return 0;
 }
 
@@ -281,9 +287,12 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		return;
 	stop = atomic_exchange(&l->asked_to_stop, false);
 	for (struct post *p = take_posts(l), *next; p; p = next) {
+		bool is_ours = p->is_ours;
+
 		next = p->next;
 		p->fn(p->arg);
-		free(p);
+		if (is_ours)
+			free(p);
 	}
 	if (stop) {
 		l->stopping = true;
@@ -490,7 +499,8 @@ void loop_free(struct loop *l)
 {
 	for (struct post *p = take_posts(l), *next; p; p = next) {
 		next = p->next;
-		free(p);
+		if (p->is_ours)
+			free(p);
 	}
 	for (struct on_signal *s = l->signals, *next; s; s = next) {
 		next = s->next;

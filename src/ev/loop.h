@@ -91,6 +91,15 @@ int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
 /* ---- from other threads: runs fn(arg) in the loop's thread, in order of posting ----
  */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+/* The same with the caller's storage, so that it cannot fail; it is the loop's until
+ * `fn` is called, which may free it. */
+struct post {
+	struct post *next;
+	void (*fn)(void *arg);
+	void *arg;
+	bool is_ours; /* private: the loop frees it */
+};
+void loop_post_with(struct loop *l, struct post *p, void (*fn)(void *arg), void *arg);
 
 /* Per-loop scratch, valid within one callback: read into it, seal into it. */
 #define LOOP_SCRATCH (128 * 1024)

@@ -12,6 +12,7 @@ enum known {
 	K_UPGRADE,
 	K_EXPECT,
 	K_KEEP_ALIVE,
+	K_LENGTH,
 	K_DROP
 };
 
@@ -26,7 +27,7 @@ static const struct {
 	{SLICE("connection"), K_CONNECTION},
 	{SLICE("keep-alive"), K_KEEP_ALIVE},
 	{SLICE("proxy-connection"), K_DROP},
-	{SLICE("content-length"), K_DROP},
+	{SLICE("content-length"), K_LENGTH},
 	{SLICE("transfer-encoding"), K_DROP},
 };
 
@@ -54,7 +55,7 @@ struct reader {
 	struct fields *fields;
 	struct h1_hop *hop;
 	int hosts;
-	bool says_upgrade, te_trailers, expects_100, titled;
+	bool says_upgrade, says_length, te_trailers, expects_100, titled;
 	struct slice host, upgrade;
 	struct slice connection[8]; /* values of Connection; more are not believed */
 	size_t nconnection;
@@ -159,6 +160,9 @@ static void read_field(struct reader *r, struct slice name, struct slice value)
 		return;
 	case K_KEEP_ALIVE:
 		read_keep_alive(r, value);
+		return;
+	case K_LENGTH:
+		r->says_length = true;
 		return;
 	case K_DROP:
 		return;
@@ -287,6 +291,7 @@ int h1_read_request(const struct http1_head *in, struct arena *a, struct req_hea
 		return wrong(hop, status ? "a malformed target" : "a malformed Host");
 	out->no_host = r.hosts == 0 && !out->authority.n;
 	out->te_trailers = r.te_trailers;
+	out->says_length = r.says_length;
 	out->titled = r.titled;
 	out->expects_100 = r.expects_100 && in->minor == 1;
 	/* HTTP/2 in clear begins with its preface; an upgrade to it may be ignored (RFC

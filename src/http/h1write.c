@@ -103,7 +103,7 @@ enum h1_framing h1_request_framing(const struct req_head *req)
 
 	if (req->length == BODY_UNKNOWN)
 		return H1_CHUNKED;
-	if (req->length > 0)
+	if (req->length > 0 || req->says_length)
 		return H1_LENGTH;
 	for (size_t i = 0; i < countof(with_body); i++)
 		if (slice_is(req->method, with_body[i]))

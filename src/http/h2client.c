@@ -349,7 +349,7 @@ static void submit(struct h2client *c, struct h2cx *cx, struct exch *x)
 	h2_nv_fields(&nv, &h->fields);
 	if (h->te_trailers)
 		h2_nv_add(&nv, SLICE("te"), SLICE("trailers"));
-	if (h->length > 0)
+	if (h->length > 0 || (none && h->says_length))
 		h2_nv_length(&nv, h->length, length);
 	cx->st.id = nghttp2_submit_request(
 		c->h2.ng, NULL, nv.v, nv.n, none ? NULL : &body, cx);

@@ -362,6 +362,7 @@ static int request_field(struct h2sx *sx, struct slice name, struct slice value)
 	if (slice_is(name, "content-length")) {
 		if (slice_u64(value, INT64_MAX, &n))
 			req->length = (int64_t)n;
+		req->says_length = true;
 		return 0;
 	}
 	if (slice_is(name, "te")) {

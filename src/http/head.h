@@ -44,6 +44,7 @@ struct req_head {
 	int64_t length;       /* body bytes; BODY_UNKNOWN; 0: none */
 	struct slice upgrade; /* Upgrade of a request that asks for one, or extended
 				 CONNECT's :protocol */
+	bool says_length;     /* of a body, or that there is none */
 	bool absolute_form;
 	bool no_host;     /* HTTP/1.0 without Host or any authority */
 	bool expects_100; /* Expect: 100-continue */

@@ -44,7 +44,7 @@ size_t spelling_say(const struct fields *f, bool titled, char *out)
 	return n;
 }
 
-static void spell_titles(struct fields *f, struct arena *a)
+static void spell_titles(const struct fields *f, struct arena *a)
 {
 	size_t n = 0;
 	char *p;
@@ -61,7 +61,7 @@ static void spell_titles(struct fields *f, struct arena *a)
 	}
 }
 
-static void spell_one(struct fields *f, struct slice as)
+static void spell_one(const struct fields *f, struct slice as)
 {
 	for (size_t i = 0; i < f->n; i++)
 		if (slice_ieq(f->v[i].name, as))
@@ -81,4 +81,22 @@ bool spelling_restore(struct fields *f, struct arena *a, struct slice text)
 	while (slice_cut(&text, ',', &part))
 		spell_one(f, part);
 	return titled;
+}
+
+void spelling_restore_trailers(const struct fields *trailers, struct arena *a,
+	const struct fields *head, bool titled)
+{
+	size_t room = SPELLING_MAX;
+
+	if (titled)
+		spell_titles(trailers, a);
+	for (size_t i = 0; i < head->n; i++) {
+		struct slice list = head->v[i].value, one;
+
+		if (!slice_is(head->v[i].name, "trailer") || list.n > room)
+			continue;
+		room -= list.n;
+		while (slice_cut(&list, ',', &one))
+			spell_one(trailers, slice_trim(one));
+	}
 }

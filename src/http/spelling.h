@@ -16,7 +16,9 @@
  * application sees it, and a proxy of another make looks at the field's beginning only.
  * In a response it is said only to one who said it in the request.
  *
- * Heads are spelt as they were; trailers and 1xx that crossed HTTP/2 are in lower case.
+ * Heads are spelt as they were.  Of trailers nothing is said, for a proxy of another
+ *make would hand that on: they are spelt as the head's field Trailer lists them, the
+ *others by the head's rule.  A 1xx that crossed HTTP/2 is in lower case.
  */
 #include "http/head.h"
 
@@ -30,5 +32,8 @@ size_t spelling_say(const struct fields *f, bool titled, char *out);
 /* Spells the fields as `text` (what follows "case=") says; it must live as long as
  * they.  Returns whether "title" is said. */
 bool spelling_restore(struct fields *f, struct arena *a, struct slice text);
+/* The trailers of a message with the fields `head`, which must live as long. */
+void spelling_restore_trailers(const struct fields *trailers, struct arena *a,
+	const struct fields *head, bool titled);
 
 #endif

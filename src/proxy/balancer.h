@@ -30,6 +30,8 @@ void balancer_for(
 struct balancer *balancer_ref(struct balancer *b);
 void balancer_unref(struct balancer *b); /* NULL is fine */
 
+/* Over a name, which discovery resolves. */
+bool balancer_has_name(const struct balancer *b);
 /* In failfast: nobody was ready for so long that requests are refused at once, until
  * somebody is. */
 bool balancer_is_shut(const struct balancer *b);
@@ -48,11 +50,17 @@ void balancer_done(struct px *p);
  * address), or with the error.  stream_cancel() may be called before.
  */
 struct stream;
-typedef void stream_done(void *arg, struct conn *c, const struct endpoint_info *to,
-	struct transport_meter *meter, const struct err *e);
+typedef void stream_done(
+	void *arg, struct conn *c, const struct endpoint_info *to, const struct err *e);
 struct stream *balancer_stream(
 	struct balancer *b, stream_done *done, void *arg, struct err *e);
 void stream_cancel(struct stream *s);
+/* The series of its endpoint's connections; borrowed until the stream is over. */
+struct transport_meter *stream_meter(const struct stream *s);
+/* Its client speaks HTTP: the connection, `open` or (NULL) still being dialled, is
+ * taken for one of the next requests, and the stream is over.  False: it can be of no
+ * use there, and all is as before. */
+bool stream_spare(struct stream *s, struct conn *open);
 /* The stream's connection ended: its endpoint carries one less. */
 void stream_over(struct stream *s);
 

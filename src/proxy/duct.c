@@ -10,12 +10,12 @@
 /* ---- the server's side, counted ---- */
 
 /* Without memory it is not. */
-static void begin_server_flow(struct duct *d, struct transport_meter *meter)
+static void begin_server_flow(struct duct *d)
 {
 	d->server_flow = calloc(1, sizeof *d->server_flow);
 	if (d->server_flow)
 		flow_begin(d->server_flow, d->client.worker, d->server,
-			transport_meter_ref(meter));
+			transport_meter_ref(stream_meter(d->stream)));
 }
 
 static void end_server_flow(struct duct *d, const struct err *why)
@@ -130,11 +130,13 @@ static void relayed(void *arg, const struct err *e, uint64_t a_to_b, uint64_t b_
 	d->user->on_over(d, e);
 }
 
+/* It is counted from here on: one that was dialled in advance may never serve. */
 static void join(struct duct *d)
 {
 	struct conn *server = d->server;
 	struct err e;
 
+	begin_server_flow(d);
 	d->server = NULL;
 	d->at = DUCT_RELAY;
 	d->relay = relay_new(d->conn, server, relayed, d, &e);
@@ -181,7 +183,7 @@ static const struct conn_user server_user = {
 	.on_in = server_in, .on_eof = server_eof, .on_gone = server_gone};
 
 static void dialled(void *arg, struct conn *server, const struct endpoint_info *to,
-	struct transport_meter *meter, const struct err *e)
+	const struct err *e)
 {
 	struct duct *d = arg;
 
@@ -196,7 +198,6 @@ static void dialled(void *arg, struct conn *server, const struct endpoint_info *
 	d->server = server;
 	if (d->user->on_dialled)
 		d->user->on_dialled(d, to);
-	begin_server_flow(d, meter);
 	if (d->at == DUCT_DIAL)
 		join(d);
 	else
@@ -241,6 +242,17 @@ void duct_drop_server(struct duct *d)
 	} else if (d->stream) {
 		stream_cancel(d->stream);
 	}
+	d->stream = NULL;
+}
+
+/* What was dialled in advance may carry the first request. */
+static void spare_server(struct duct *d)
+{
+	if (!d->stream || !stream_spare(d->stream, d->server)) {
+		duct_drop_server(d);
+		return;
+	}
+	d->server = NULL;
 	d->stream = NULL;
 }
 
@@ -314,7 +326,7 @@ void duct_http(struct duct *d, enum http_kind kind, const struct http_server_use
 	struct err e;
 
 	d->at = DUCT_HTTP;
-	duct_drop_server(d);
+	spare_server(d);
 	d->http = http_server_new(d->conn, kind,
 		d->side == SIDE_IN ? &w->in_http : &w->out_http, user, arg, &e);
 	if (!d->http) {

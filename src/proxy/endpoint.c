@@ -18,6 +18,16 @@ static void retry_due(struct timer *t)
 	balancer_ready_changed(ep->balancer, ep);
 }
 
+/* In ingress mode only a name says who is there (spec proxy.md §8). */
+static struct slice no_tls_reason(const struct endpoint *ep, enum side side)
+{
+	if (side == SIDE_IN || ep->is_local)
+		return SLICE("loopback");
+	if (ep->worker->cfg->ingress && !balancer_has_name(ep->balancer))
+		return SLICE("ingress_without_override");
+	return SLICE("not_provided_by_service_discovery");
+}
+
 static void tls_labels(struct buf *b, const struct endpoint *ep, enum side side)
 {
 	if (ep->use.identity) {
@@ -26,10 +36,7 @@ static void tls_labels(struct buf *b, const struct endpoint *ep, enum side side)
 		return;
 	}
 	labels_add(b, "tls", SLICE("no_identity"));
-	labels_add(b, "no_tls_reason",
-		side == SIDE_IN || ep->is_local
-			? SLICE("loopback")
-			: SLICE("not_provided_by_service_discovery"));
+	labels_add(b, "no_tls_reason", no_tls_reason(ep, side));
 }
 
 static void target_labels(struct buf *b, const struct endpoint *ep)
@@ -116,7 +123,7 @@ struct endpoint *endpoint_new(struct balancer *b, enum side side, struct pworker
 		ep->use = *info;
 	addr_text(&info->addr, ep->text);
 	list_init(&ep->node);
-	list_init(&ep->streams);
+	list_init(&ep->spares);
 	for (int k = 0; k < 2; k++) {
 		list_init(&ep->sessions[k]);
 		list_init(&ep->waiting[k]);
@@ -175,6 +182,7 @@ void endpoint_drain(struct endpoint *ep)
 {
 	struct session *s;
 
+	endpoint_drop_spares(ep);
 	for (int k = 0; k < 2; k++)
 		list_each(s, &ep->sessions[k], node) session_drain(s);
 }
@@ -220,12 +228,13 @@ static uint64_t backoff(const struct endpoint *ep)
 	return ns + (uint64_t)((double)ns * s->backoff_jitter * random_unit());
 }
 
+/* Those that were under way together fail together: that is one failure. */
 static void shut(struct endpoint *ep, const struct err *e)
 {
-	ep->failures++;
 	ep->last = *e;
 	if (ep->at != ENDPOINT_READY)
 		return;
+	ep->failures++;
 	ep->at = ENDPOINT_BACKOFF;
 	timer_set(&ep->retry, backoff(ep));
 	balancer_ready_changed(ep->balancer, ep);
@@ -251,8 +260,11 @@ void endpoint_dial_failed(struct endpoint *ep, const struct err *e)
 
 void endpoint_dial_worked(struct endpoint *ep)
 {
-	if (!ep->refusals)
-		ep->failures = 0;
+	if (ep->refusals)
+		return;
+	ep->failures = 0;
+	if (ep->at == ENDPOINT_BACKOFF) /* of several under way another has failed */
+		timer_set(&ep->retry, 0);
 }
 
 void endpoint_refused(struct endpoint *ep, const struct err *e)

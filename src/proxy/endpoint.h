@@ -35,6 +35,7 @@ struct endpoint {
 	unsigned failures; /* dials and refusals since it last answered */
 	unsigned refusals; /* requests that came back unread, in a row */
 	struct err last;
+	uint64_t mark; /* one bit, of its own among 64 of the balancer's */
 
 	double rtt; /* peak-EWMA, ns */
 	uint64_t rtt_at;
@@ -44,9 +45,9 @@ struct endpoint {
 	struct list sessions[2]; /* by kind: with room first */
 	struct list waiting[2];  /* px by kind */
 	unsigned dialing[2];
-	struct timer queue;  /* somebody waits for a session that is full */
-	bool no_extended;    /* it takes no extended CONNECT, as far as is known */
-	struct list streams; /* being dialled */
+	struct timer queue; /* somebody waits for a session that is full */
+	bool no_extended;   /* it takes no extended CONNECT, as far as is known */
+	struct list spares; /* connections for the next requests */
 
 	struct transport_meter *transport;
 	struct meter *meter; /* of the authority below, a reference */
@@ -70,12 +71,20 @@ void endpoint_forget(struct px *p);
 
 /* A TCP, or TLS, connection to it; NULL when it cannot even be begun. */
 struct conn *endpoint_dial(struct endpoint *ep, struct err *e);
+/* What is meant is said on each connection before all else. */
+bool endpoint_has_header(const struct endpoint *ep);
 /* It is open: says to a peer's own port what is meant (spec proxy.md §4).  -1: the peer
  * does not know of that; the caller ends `c`. */
 int endpoint_opened(struct endpoint *ep, struct conn *c, enum transport_session session,
 	struct err *e);
 /* Puts its address before the text, unless it is there. */
 void endpoint_name(const struct endpoint *ep, struct err *e);
+/* Takes `c`, dialled at `since` and not yet used, for one of the next requests; it is
+ * ended when none comes soon.  False: it is of no use here, and not taken. */
+bool endpoint_spare(struct endpoint *ep, struct conn *c, uint64_t since);
+/* Returns owned, open or still being dialled; NULL: there is none. */
+struct conn *endpoint_take_spare(struct endpoint *ep);
+void endpoint_drop_spares(struct endpoint *ep);
 void endpoint_dial_failed(struct endpoint *ep, const struct err *e);
 void endpoint_dial_worked(struct endpoint *ep);
 /* It sent a request back unread (REFUSED_STREAM).  Once may be chance (a limit just

@@ -11,7 +11,7 @@
 
 static const char *const transport_alpn[] = {TRANSPORT_ALPN, NULL};
 
-static bool needs_header(const struct endpoint *ep)
+bool endpoint_has_header(const struct endpoint *ep)
 {
 	return ep->use.identity && (ep->use.tunnel_port || ep->use.authority);
 }
@@ -20,7 +20,7 @@ static struct addr dial_addr(const struct endpoint *ep)
 {
 	struct addr to = ep->use.addr;
 
-	if (needs_header(ep) && ep->use.tunnel_port)
+	if (endpoint_has_header(ep) && ep->use.tunnel_port)
 		to.port = ep->use.tunnel_port;
 	return to;
 }
@@ -30,7 +30,7 @@ static struct conn *dial_tls(
 {
 	struct ref *creds = snap_get(ep->worker->creds);
 	struct tls_config cfg = {.creds = (struct creds *)creds,
-		.alpn = needs_header(ep) ? transport_alpn : NULL,
+		.alpn = endpoint_has_header(ep) ? transport_alpn : NULL,
 		.sni = ep->use.server_name,
 		.expect = ep->use.identity};
 	struct addr to = dial_addr(ep);
@@ -81,7 +81,7 @@ int endpoint_opened(struct endpoint *ep, struct conn *c, enum transport_session 
 	struct transport_header h = {.port = ep->use.addr.port};
 	struct buf b = BUF_INIT;
 
-	if (!needs_header(ep))
+	if (!endpoint_has_header(ep))
 		return 0;
 	if (strcmp(tls_alpn(conn_tls(c)), TRANSPORT_ALPN) != 0)
 		return err_set(e, ERR_DENIED, "%s: the peer does not speak %s",

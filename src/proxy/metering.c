@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The outermost filter but one: counts what happened.  px->meter is set by whoever
- * learned the labels (the inbound policy, the balancer's endpoint); without one nothing
- * is counted but the error metrics.
+ * The outermost filter but one: counts what happened, and has a look at trailers.
+ * px->meter is set by whoever learned the labels (the inbound policy, the balancer's
+ * endpoint); without one nothing is counted but the error metrics.
  */
 #include "base/clock.h"
+#include "http/spelling.h"
 #include "proxy/balancer.h"
 #include "proxy/px.h"
 
@@ -81,12 +82,27 @@ static void meter_data(struct exch *x, void *shared, void *state, enum dir d, si
 		balancer_sample(p);
 }
 
+/* Only what crossed HTTP/2: an inbound request, an outbound response. */
+static void spell_trailers(struct px *p, enum dir d, const struct fields *trailers)
+{
+	struct exch *x = p->x;
+
+	if (d == DIR_REQUEST && p->side == SIDE_IN)
+		spelling_restore_trailers(
+			trailers, x->arena, &x->req.fields, x->req.titled);
+	if (d == DIR_RESPONSE && p->side == SIDE_OUT)
+		spelling_restore_trailers(
+			trailers, x->arena, &x->rsp.fields, x->rsp.titled);
+}
+
 static void meter_end(struct exch *x, void *shared, void *state, enum dir d,
 	const struct fields *trailers)
 {
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
+	if (trailers && p->respells)
+		spell_trailers(p, d, trailers);
 	if (d != DIR_RESPONSE) {
 		p->request_over = loop_now(x->loop);
 		return;

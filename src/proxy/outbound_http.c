@@ -216,6 +216,7 @@ static void strip(struct exch *x)
 /* "HTTP/1.1; case=title": an answer that crossed HTTP/2, as it was. */
 static void restore(struct exch *x, struct slice said)
 {
+	struct px *p = x->user;
 	struct slice part = SLICE("");
 
 	slice_cut(&said, ';', &part);
@@ -223,9 +224,11 @@ static void restore(struct exch *x, struct slice said)
 	if (!slice_cut(&said, ';', &part))
 		return;
 	part = slice_trim(part);
-	if (slice_starts(part, SLICE("case=")))
-		x->rsp.titled = spelling_restore(
-			&x->rsp.fields, x->arena, slice_bytes(part.p + 5, part.n - 5));
+	if (!slice_starts(part, SLICE("case=")))
+		return;
+	p->respells = true;
+	x->rsp.titled = spelling_restore(
+		&x->rsp.fields, x->arena, slice_bytes(part.p + 5, part.n - 5));
 }
 
 static enum flow peer_request(struct exch *x, void *shared, void *state)

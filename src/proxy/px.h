@@ -34,15 +34,18 @@ struct px {
 	struct fields *trailers;
 	struct err last; /* why the last try failed */
 	unsigned tries;
+	uint64_t tried; /* their marks */
 
-	uint64_t begun; /* loop time of the request head */
-	uint64_t sent;  /* of its dispatch to the endpoint */
-	bool sampled;   /* its round trip was told to the balancer */
+	uint64_t begun;       /* loop time of the request head */
+	uint64_t sent;        /* of its dispatch to the endpoint, or into the queue */
+	uint64_t waits_since; /* the queue's patience with it: since it first came there
+			       */
+	bool sampled;         /* its round trip was told to the balancer */
 	bool in_flight;
 	bool is_grpc;
 	bool was_h1;       /* travels as HTTP/2 to the next proxy (l5d-orig-proto) */
 	bool restored;     /* has come so, and is what it was again */
-	bool respells;     /* the peer's proxy restores how names were spelt */
+	bool respells;     /* the peer's proxy tells how names were spelt, or is told */
 	bool was_extended; /* an extended CONNECT, sent on as an HTTP/1 upgrade */
 	enum http_version version; /* what the source speaks */
 	bool informs;        /* l5d-* response headers may be shown to this client */

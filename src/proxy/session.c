@@ -135,6 +135,8 @@ static void for_http1(struct px *p)
 
 void session_begin(struct session *s, struct px *p)
 {
+	bool ended =
+		p->request_ended; /* else service_end() passes it on, in any turn */
 	struct exch *x = p->x;
 
 	s->idle_since = 0;
@@ -145,7 +147,7 @@ void session_begin(struct session *s, struct px *p)
 	if (s->kind == HTTP_KIND_1 && p->version == HTTP_2)
 		for_http1(p);
 	http_client_begin(s->client, x);
-	if (p->client && p->request_ended)
+	if (p->client && ended)
 		http_client_end_body(x, p->trailers);
 	/* those without room go to the back; the front always says whether there is any
 	 */
@@ -340,7 +342,9 @@ static bool dial_one(struct endpoint *ep, enum http_kind kind)
 	s->ep = ep;
 	s->kind = kind;
 	list_init(&s->node);
-	s->conn = endpoint_dial(ep, &e);
+	s->conn = endpoint_take_spare(ep);
+	if (!s->conn)
+		s->conn = endpoint_dial(ep, &e);
 	if (!s->conn) {
 		free(s);
 		endpoint_dial_failed(ep, &e);
@@ -349,6 +353,8 @@ static bool dial_one(struct endpoint *ep, enum http_kind kind)
 	list_push(&ep->sessions[kind], &s->node);
 	ep->dialing[kind]++;
 	conn_use(s->conn, &dial_user, s);
+	if (s->conn->is_open)
+		dial_open(s->conn, s);
 	return true;
 }
 

@@ -299,7 +299,7 @@ class Scene:
 
     def do_memory(self, line, words):
         """memory [peer] below NM: resident, of the proxy; a sanitizer keeps too much to tell"""
-        if "/san/" in MESH:
+        if "/san/" in MESH or "/tsan/" in MESH:
             return
         pid = self.procs[self.proxy_name(words)].pid
         kb = int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % pid).read())[1])
@@ -351,9 +351,10 @@ class Scene:
                 s.sendall(say)
 
     def do_wait(self, line, words):
+        limit = seconds(take(words, "within", "10s"))
         for p in self.peers:
             if p.name in words:
-                self.join(p, 10)
+                self.join(p, limit)
 
     def do_unlisten(self, line, words):
         """unlisten NAME…: these servers take no more, as an application that ends"""

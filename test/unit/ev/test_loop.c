@@ -485,6 +485,22 @@ static void in_worker(void *arg)
 	*(int *)k->state = 2;
 }
 
+static void on_own(void *arg)
+{
+	free(arg);
+	loop_stop(loop);
+}
+
+TEST(a_post_of_its_owner_may_be_freed_by_what_it_calls)
+{
+	struct post *p = malloc(sizeof *p);
+
+	loop = loop_new(NULL);
+	loop_post_with(loop, p, on_own, p);
+	run();
+	loop_free(loop);
+}
+
 TEST(a_worker_runs_what_is_posted_and_stops)
 {
 	struct worker k = {0};
