@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "api/destination.pb-c.h"
 #include "ctl/destination.h"
+#include "ctl/policyview.h"
 #include "ctl/query.h"
 #include "ctl/topic.h"
 
@@ -49,7 +50,8 @@ char *make_text(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ---- what a port carries ---- */
 
-/* Bytes that are not looked into, by the pod's annotation or the preset. */
+/* Bytes that are not looked into, by the pod's annotation or the preset; a Server says
+ * it, too (server_of()). */
 bool pod_port_is_opaque(
 	const struct destination_config *cfg, const struct pod_view *p, uint16_t port);
 /* By the Service's annotation, its namespace's, or the preset. */
@@ -57,6 +59,9 @@ bool service_port_is_opaque(struct reader *r, const struct destination_config *c
 	const struct service_view *s, uint16_t port);
 /* NULL when the Service has no such port. */
 const struct service_port *service_port(const struct service_view *s, uint16_t port);
+/* The Server in charge of a pod's port; NULL: none. */
+const struct server_view *server_of(
+	struct reader *r, const struct pod_view *p, uint16_t port);
 /* Of the container port with that number; "" when it has none. */
 const char *pod_port_name(const struct pod_view *p, uint16_t port);
 

@@ -4,25 +4,14 @@
 #include <stdlib.h>
 
 #include "base/obj.h"
+#include "ctl/policyview.h"
+#include "ctl/viewint.h"
 
-#define VIEW_MAX  ((size_t)1024 * 1024) /* bytes of one view */
-#define VIEW_UNIT 512                   /* most views need one or two of them */
-
-#define ANNOTATION(o, name)                                                            \
-	json_text(json_get(json_path((o), "metadata.annotations"), name))
-#define LABEL(o, name) json_text(json_get(json_path((o), "metadata.labels"), name))
+#define VIEW_MAX ((size_t)1024 * 1024) /* bytes of one view */
 
 #define OPAQUE_PORTS "config.linkerd.io/opaque-ports"
 
-/* What a view is read into.  `full` once memory did not suffice: the view is dropped.
- */
-struct reading {
-	struct arena *a;
-	const struct json *o;
-	bool full;
-};
-
-static void *take(struct reading *r, size_t n, size_t size)
+void *view_take(struct reading *r, size_t n, size_t size)
 {
 	void *p = arena_array(r->a, n ? n : 1, size);
 
@@ -30,22 +19,22 @@ static void *take(struct reading *r, size_t n, size_t size)
 	return p;
 }
 
-static const char *text_or_null(struct reading *r, const char *s)
+const char *view_text_or_null(struct reading *r, const char *s)
 {
 	size_t n = s ? strlen(s) + 1 : 0;
-	char *copy = s ? take(r, n, 1) : NULL;
+	char *copy = s ? view_take(r, n, 1) : NULL;
 
 	return copy ? memcpy(copy, s, n) : NULL;
 }
 
-static const char *text(struct reading *r, const char *s)
+const char *view_text(struct reading *r, const char *s)
 {
-	const char *copy = s && *s ? text_or_null(r, s) : "";
+	const char *copy = s && *s ? view_text_or_null(r, s) : "";
 
 	return copy ? copy : "";
 }
 
-static uint16_t port_of(int64_t n)
+uint16_t view_port_of(int64_t n)
 {
 	return n > 0 && n < 65536 ? (uint16_t)n : 0;
 }
@@ -60,7 +49,7 @@ static bool ip_of(const struct json *j, struct ip *out)
 static const struct ip *ips(
 	struct reading *r, const struct json *list, const char *member, size_t *n)
 {
-	struct ip *v = take(r, json_count(list), sizeof *v);
+	struct ip *v = view_take(r, json_count(list), sizeof *v);
 
 	*n = 0;
 	if (v)
@@ -84,8 +73,8 @@ static void owner(struct reading *r, struct owner *out)
 		for (char *p = kind; *p; p++)
 			if (*p >= 'A' && *p <= 'Z')
 				*p = (char)(*p - 'A' + 'a');
-		out->kind = text(r, kind);
-		out->name = text(r, json_text_at(o, "name"));
+		out->kind = view_text(r, kind);
+		out->name = view_text(r, json_text_at(o, "name"));
 	}
 }
 
@@ -103,7 +92,7 @@ static void container_ports(struct reading *r, struct pod_view *p)
 	size_t n = 0;
 
 	each_container(c, r->o) n += json_count(json_get(c, "ports"));
-	p->ports = v = take(r, n, sizeof *v);
+	p->ports = v = view_take(r, n, sizeof *v);
 	if (!v)
 		return;
 	each_container(c, r->o)
@@ -111,9 +100,9 @@ static void container_ports(struct reading *r, struct pod_view *p)
 		json_each(port, json_get(c, "ports"))
 		{
 			v[p->nports++] = (struct container_port){
-				text(r, json_text_at(port, "name")),
-				port_of(json_int_at(port, "containerPort", 0)),
-				port_of(json_int_at(port, "hostPort", 0))};
+				view_text(r, json_text_at(port, "name")),
+				view_port_of(json_int_at(port, "containerPort", 0)),
+				view_port_of(json_int_at(port, "hostPort", 0))};
 		}
 	}
 }
@@ -125,7 +114,7 @@ static void probe(struct reading *r, struct pod_view *p, struct http_probe *v,
 	const struct json *get)
 {
 	const struct json *port = json_get(get, "port");
-	uint16_t n = port_of(json_int(port, 0));
+	uint16_t n = view_port_of(json_int(port, 0));
 
 	for (size_t i = 0; i < p->nports && json_text(port); i++)
 		if (strcmp(p->ports[i].name, json_text(port)) == 0)
@@ -133,7 +122,7 @@ static void probe(struct reading *r, struct pod_view *p, struct http_probe *v,
 	if (!n)
 		return;
 	v[p->nprobes++] =
-		(struct http_probe){text(r, json_text_or(get, "path", "/")), n};
+		(struct http_probe){view_text(r, json_text_or(get, "path", "/")), n};
 }
 
 static void probes(struct reading *r, struct pod_view *p)
@@ -142,7 +131,7 @@ static void probes(struct reading *r, struct pod_view *p)
 	size_t n = 0;
 
 	each_container(c, r->o) n += countof(probe_kinds);
-	p->probes = v = take(r, n, sizeof *v);
+	p->probes = v = view_take(r, n, sizeof *v);
 	if (!v)
 		return;
 	each_container(c, r->o)
@@ -188,15 +177,16 @@ static void read_pod(struct reading *r, struct view *view)
 	const char *phase = json_text_or(r->o, "status.phase", "");
 
 	owner(r, &p->owner);
-	p->node = text(r, json_text_at(r->o, "spec.nodeName"));
-	p->account = text(r, json_text_at(r->o, "spec.serviceAccountName"));
-	p->template_hash = text(r, LABEL(r->o, "pod-template-hash"));
-	p->control_ns = text(r, LABEL(r->o, "linkerd.io/control-plane-ns"));
-	p->opaque_ports = text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
-	p->skip_inbound_ports = text_or_null(
+	p->node = view_text(r, json_text_at(r->o, "spec.nodeName"));
+	p->account = view_text(r, json_text_at(r->o, "spec.serviceAccountName"));
+	p->template_hash = view_text(r, LABEL(r->o, "pod-template-hash"));
+	p->control_ns = view_text(r, LABEL(r->o, "linkerd.io/control-plane-ns"));
+	p->opaque_ports = view_text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+	p->skip_inbound_ports = view_text_or_null(
 		r, ANNOTATION(r->o, "config.linkerd.io/skip-inbound-ports"));
-	p->default_policy = text_or_null(
+	p->default_policy = view_text_or_null(
 		r, ANNOTATION(r->o, "config.linkerd.io/default-inbound-policy"));
+	p->labels = view_labels(r, json_path(r->o, "metadata.labels"));
 	p->inbound_port = inbound_port(r->o);
 	p->host_network = json_bool_at(r->o, "spec.hostNetwork", false);
 	p->is_over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
@@ -212,9 +202,10 @@ static void read_service(struct reading *r, struct view *view)
 {
 	struct service_view *s = container_of(view, struct service_view, view);
 	const struct json *ports = json_path(r->o, "spec.ports");
-	struct service_port *v = take(r, json_count(ports), sizeof *v);
+	struct service_port *v = view_take(r, json_count(ports), sizeof *v);
 
-	s->opaque_ports = text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+	s->opaque_ports = view_text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+	s->traffic = view_traffic(r);
 	s->is_external =
 		strcmp(json_text_or(r->o, "spec.type", ""), "ExternalName") == 0;
 	s->is_local = strcmp(json_text_or(r->o, "spec.internalTrafficPolicy", ""),
@@ -229,10 +220,10 @@ static void read_service(struct reading *r, struct view *view)
 	{
 		if (strcmp(json_text_or(p, "protocol", "TCP"), "TCP") != 0)
 			continue;
-		v[s->nports++] = (struct service_port){text(r, json_text_at(p, "name")),
-			text(r, json_text_at(p, "appProtocol")),
-			port_of(json_int_at(p, "port", 0)),
-			port_of(json_int_at(p, "targetPort", 0))};
+		v[s->nports++] = (struct service_port){view_text(r, json_text_at(p, "name")),
+			view_text(r, json_text_at(p, "appProtocol")),
+			view_port_of(json_int_at(p, "port", 0)),
+			view_port_of(json_int_at(p, "targetPort", 0))};
 	}
 }
 
@@ -241,13 +232,13 @@ static void read_service(struct reading *r, struct view *view)
 static void hints(struct reading *r, const struct json *e, struct slice_endpoint *out)
 {
 	const struct json *list = json_path(e, "hints.forZones");
-	const char **v = take(r, json_count(list), sizeof *v);
+	const char **v = view_take(r, json_count(list), sizeof *v);
 
 	out->zones = v;
 	if (v)
 		json_each(z, list)
 		{
-			v[out->nzones++] = text(r, json_text_at(z, "name"));
+			v[out->nzones++] = view_text(r, json_text_at(z, "name"));
 		}
 }
 
@@ -258,11 +249,11 @@ static void endpoint(
 	bool is_pod = strcmp(json_text_or(ref, "kind", ""), "Pod") == 0;
 
 	out->ready = json_bool_at(e, "conditions.ready", true);
-	out->hostname = text(r, json_text_at(e, "hostname"));
-	out->node = text(r, json_text_at(e, "nodeName"));
-	out->zone = text(r, json_text_at(e, "zone"));
-	out->pod = is_pod ? text(r, json_text_at(ref, "name")) : "";
-	out->pod_ns = is_pod ? text(r, json_text_at(ref, "namespace")) : "";
+	out->hostname = view_text(r, json_text_at(e, "hostname"));
+	out->node = view_text(r, json_text_at(e, "nodeName"));
+	out->zone = view_text(r, json_text_at(e, "zone"));
+	out->pod = is_pod ? view_text(r, json_text_at(ref, "name")) : "";
+	out->pod_ns = is_pod ? view_text(r, json_text_at(ref, "namespace")) : "";
 	hints(r, e, out);
 }
 
@@ -271,10 +262,10 @@ static void read_slice(struct reading *r, struct view *view)
 	struct slice_view *s = container_of(view, struct slice_view, view);
 	const struct json *ports = json_get(r->o, "ports"),
 			  *endpoints = json_get(r->o, "endpoints");
-	struct slice_port *p = take(r, json_count(ports), sizeof *p);
-	struct slice_endpoint *v = take(r, json_count(endpoints), sizeof *v);
+	struct slice_port *p = view_take(r, json_count(ports), sizeof *p);
+	struct slice_endpoint *v = view_take(r, json_count(endpoints), sizeof *v);
 
-	s->service = text(r, LABEL(r->o, "kubernetes.io/service-name"));
+	s->service = view_text(r, LABEL(r->o, "kubernetes.io/service-name"));
 	s->ports = p;
 	s->endpoints = v;
 	if (!p || !v)
@@ -283,8 +274,8 @@ static void read_slice(struct reading *r, struct view *view)
 	{
 		if (strcmp(json_text_or(port, "protocol", "TCP"), "TCP") == 0)
 			p[s->nports++] =
-				(struct slice_port){text(r, json_text_at(port, "name")),
-					port_of(json_int_at(port, "port", 0))};
+				(struct slice_port){view_text(r, json_text_at(port, "name")),
+					view_port_of(json_int_at(port, "port", 0))};
 	}
 	json_each(e, endpoints)
 	{
@@ -298,13 +289,13 @@ static void read_slice(struct reading *r, struct view *view)
 static void read_node(struct reading *r, struct view *view)
 {
 	container_of(view, struct node_view, view)->zone =
-		text(r, LABEL(r->o, "topology.kubernetes.io/zone"));
+		view_text(r, LABEL(r->o, "topology.kubernetes.io/zone"));
 }
 
 static void read_namespace(struct reading *r, struct view *view)
 {
 	container_of(view, struct namespace_view, view)->opaque_ports =
-		text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+		view_text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
 }
 
 static void read_owned(struct reading *r, struct view *view)
@@ -323,27 +314,50 @@ static const struct view_type {
 	[VIEW_NAMESPACE] = {sizeof(struct namespace_view), read_namespace},
 	[VIEW_REPLICASET] = {sizeof(struct owned_view), read_owned},
 	[VIEW_JOB] = {sizeof(struct owned_view), read_owned},
+	[VIEW_SERVER] = {sizeof(struct server_view), view_read_server},
+	[VIEW_SERVER_AUTHORIZATION] = {sizeof(struct server_authorization_view),
+		view_read_server_authorization},
+	[VIEW_AUTHORIZATION] = {sizeof(struct authorization_view),
+		view_read_authorization},
+	[VIEW_MESH_TLS] = {sizeof(struct mesh_tls_view), view_read_mesh_tls},
+	[VIEW_NETWORK] = {sizeof(struct network_view), view_read_network},
+	[VIEW_HTTPROUTE] = {sizeof(struct route_view), view_read_route},
+	[VIEW_GATEWAY_HTTPROUTE] = {sizeof(struct route_view), view_read_route},
+	[VIEW_GRPCROUTE] = {sizeof(struct route_view), view_read_route},
+	[VIEW_PROFILE] = {sizeof(struct profile_view), view_read_profile},
 };
 
-struct view *view_read(enum view_kind kind, const struct json *object)
+/* NULL when it has no name or `a` has not enough room. */
+static struct view *read_into(
+	enum view_kind kind, const struct json *object, struct arena *a)
 {
-	struct arena a = {.limit = VIEW_MAX, .chunk = VIEW_UNIT};
-	struct reading r = {.a = &a, .o = object};
-	struct view *v = take(&r, 1, types[kind].size);
+	struct reading r = {.a = a, .o = object};
+	struct view *v = view_take(&r, 1, types[kind].size);
 
 	if (!v)
 		return NULL;
 	v->kind = kind;
 	list_init(&v->node);
 	list_init(&v->places);
-	v->ns = text(&r, json_text_at(object, "metadata.namespace"));
-	v->name = text(&r, json_text_at(object, "metadata.name"));
+	v->ns = view_text(&r, json_text_at(object, "metadata.namespace"));
+	v->name = view_text(&r, json_text_at(object, "metadata.name"));
 	types[kind].read(&r, v);
-	if (r.full || !*v->name) {
+	return r.full || !*v->name ? NULL : v;
+}
+
+/* Twice: once to learn how much it takes, so that it is kept in just that much. */
+struct view *view_read(enum view_kind kind, const struct json *object)
+{
+	struct arena trial = {.limit = VIEW_MAX}, a = {.limit = VIEW_MAX};
+	struct view *v = read_into(kind, object, &trial);
+
+	a.chunk = trial.used;
+	arena_fini(&trial);
+	v = v ? read_into(kind, object, &a) : NULL;
+	if (v)
+		v->arena = a;
+	else
 		arena_fini(&a);
-		return NULL;
-	}
-	v->arena = a;
 	return v;
 }
 

@@ -20,6 +20,16 @@ enum view_kind {
 	VIEW_NAMESPACE,
 	VIEW_REPLICASET, /* only whose it is */
 	VIEW_JOB,
+	/* policyview.h has these */
+	VIEW_SERVER,
+	VIEW_SERVER_AUTHORIZATION,
+	VIEW_AUTHORIZATION, /* AuthorizationPolicy */
+	VIEW_MESH_TLS,      /* MeshTLSAuthentication */
+	VIEW_NETWORK,       /* NetworkAuthentication */
+	VIEW_HTTPROUTE,     /* policy.linkerd.io's */
+	VIEW_GATEWAY_HTTPROUTE,
+	VIEW_GRPCROUTE,
+	VIEW_PROFILE, /* ServiceProfile */
 	VIEW_KINDS
 };
 
@@ -34,6 +44,29 @@ struct view {
 struct owner {
 	const char *kind, *name;
 };
+
+struct label {
+	const char *key, *value;
+};
+struct labels {
+	const struct label *v;
+	size_t n;
+};
+
+enum requires { LABEL_IN, LABEL_NOT_IN, LABEL_EXISTS, LABEL_ABSENT };
+struct requirement {
+	enum requires op;
+	const char *key;
+	const char *const *values;
+	size_t n;
+};
+/* All must hold; none: everything is selected. */
+struct selector {
+	const struct requirement *v;
+	size_t n;
+	bool broken; /* it could not be understood, and selects nothing */
+};
+bool selector_selects(const struct selector *s, const struct labels *l);
 
 struct container_port {
 	const char *name;
@@ -53,6 +86,7 @@ struct pod_view {
 	const char *opaque_ports; /* annotations; NULL when absent */
 	const char *skip_inbound_ports;
 	const char *default_policy;
+	struct labels labels;
 	uint16_t inbound_port; /* of its proxy; 0: none */
 	bool host_network;
 	bool is_over; /* Succeeded or Failed */
@@ -73,6 +107,7 @@ struct service_port {
 struct service_view {
 	struct view view;
 	const char *opaque_ports; /* annotation; NULL when absent */
+	const struct traffic *traffic; /* policyview.h; NULL when it says nothing */
 	bool is_external;         /* ExternalName */
 	bool is_local;            /* internalTrafficPolicy: Local */
 	const struct ip *ips;     /* clusterIPs */

@@ -136,12 +136,23 @@ static void set_identity(struct labeling *l, const struct destination_config *cf
 	l->m->tls_identity = id;
 }
 
-static void set_hint(struct labeling *l, const struct destination_config *cfg,
-	const struct pod_view *p, uint16_t port)
+/* Its own proxy does as a Server says, else as the pod does. */
+static bool is_opaque_there(
+	struct topic *t, const struct pod_view *p, uint16_t port)
 {
+	const struct server_view *s = server_of(&t->reader, p, port);
+
+	return s ? s->protocol == SERVER_OPAQUE
+		 : pod_port_is_opaque(topic_context(t), p, port);
+}
+
+static void set_hint(struct labeling *l, struct topic *t, const struct pod_view *p,
+	uint16_t port)
+{
+	const struct destination_config *cfg = topic_context(t);
 	Destination__ProtocolHint *h =
 		MAKE(Destination__ProtocolHint, destination__protocol_hint, l->a);
-	bool opaque = pod_port_is_opaque(cfg, p, port);
+	bool opaque = is_opaque_there(t, p, port);
 	bool is_proxys_own = strcmp(pod_port_name(p, port), "linkerd-admin") == 0 ||
 			     port == p->inbound_port;
 
@@ -182,7 +193,7 @@ Destination__WeightedAddr *weighted_addr(struct topic *t, const struct pod_view 
 		(pod->skip_inbound_ports &&
 			ports_have(pod->skip_inbound_ports, at->port, "")))
 		return m;
-	set_hint(&l, cfg, pod, at->port);
+	set_hint(&l, t, pod, at->port);
 	if (strcmp(pod->control_ns, cfg->namespace) == 0)
 		set_identity(&l, cfg, pod);
 	return m;

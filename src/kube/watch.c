@@ -34,7 +34,9 @@ struct known {
 struct kube_watch {
 	struct list node; /* of kube.watches */
 	struct kube *kube;
-	char *path, *query;
+	char *paths, *query;
+	char *path; /* the one of `paths` that is tried or watched; owned */
+	size_t tried; /* how many of them the server did not have */
 	const struct kube_watch_user *user;
 	void *arg;
 
@@ -56,6 +58,7 @@ struct kube_watch {
 	bool starting;     /* fetch_begin() has not returned */
 	bool heard;        /* the stream gave something */
 	uint64_t contact;  /* the server last answered, by the loop's clock; 0: never */
+	bool absent;       /* it was said that the server does not have the kind */
 	uint64_t began;    /* the request, by the loop's clock */
 	uint64_t skipped;  /* events that could not be understood */
 	char trouble[160]; /* the error last logged; "" when all is well */
@@ -261,12 +264,36 @@ static bool take_page(struct kube_watch *w, const struct json *page)
 	return true;
 }
 
+/* The i-th of several paths; false: there are not so many. */
+static bool path_take(struct kube_watch *w, size_t i)
+{
+	struct slice rest = slice_of(w->paths), part;
+
+	for (size_t at = 0; slice_cut(&rest, ' ', &part); at++)
+		if (at == i) {
+			free(w->path);
+			w->path = slice_dup(part);
+			must(w->path);
+			return true;
+		}
+	return false;
+}
+
 /* The kind is not there: nobody of it is, and the next look is in a minute. */
 static void kind_absent(struct kube_watch *w)
 {
+	if (path_take(w, ++w->tried)) {
+		list_again(w);
+		return;
+	}
+	w->tried = 0;
+	(void)path_take(w, 0);
 	w->generation++;
 	all_well(w);
-	log_debug("kube", "the server does not have this kind", LS("path", w->path));
+	if (!w->absent)
+		log_info("kube", "the server does not have this kind yet",
+			LS("path", w->path));
+	w->absent = true;
 	if (sweep(w) && tell_synced(w))
 		wait_for(w, NEXT_LIST, ABSENT_EVERY);
 }
@@ -302,6 +329,8 @@ static void list_over(struct kube_watch *w)
 	if (page) {
 		buf_take(&w->body, buf_len(&w->body));
 		all_well(w);
+		w->absent = false;
+		w->tried = (size_t)-1; /* should it go, they are tried from the first */
 		take_page(w, page);
 	} else if (w->status == 200) {
 		trouble(w, e.msg);
@@ -537,9 +566,9 @@ struct kube_watch *kube_watch_new(struct kube *k, const char *path, const char *
 		.body = BUF_LIMIT(KUBE_BODY_MAX),
 		.lines = {.max = EVENT_MAX, .fn = on_line, .arg = w},
 	};
-	set_text(&w->path, path);
+	set_text(&w->paths, path);
 	set_text(&w->query, query);
-	must(w->path);
+	must(w->paths && path_take(w, 0));
 	timer_init(&w->timer, k->loop, on_timer);
 	later_init(&w->step, on_step);
 	list_push(&k->watches, &w->node);
@@ -560,6 +589,7 @@ static void watch_destroy(struct kube_watch *w)
 	map_fini(&w->known);
 	buf_fini(&w->body);
 	lines_fini(&w->lines);
+	free(w->paths);
 	free(w->path);
 	free(w->query);
 	free(w->version);
