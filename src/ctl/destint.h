@@ -50,10 +50,10 @@ char *make_text(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ---- what a port carries ---- */
 
-/* Bytes that are not looked into, by the pod's annotation or the preset; a Server says
- * it, too (server_of()). */
-bool pod_port_is_opaque(
-	const struct destination_config *cfg, const struct pod_view *p, uint16_t port);
+/* Bytes that are not looked into, by the Server in charge, else by the pod's annotation
+ * or the preset. */
+bool pod_port_is_opaque(struct reader *r, const struct destination_config *cfg,
+	const struct pod_view *p, uint16_t port);
 /* By the Service's annotation, its namespace's, or the preset. */
 bool service_port_is_opaque(struct reader *r, const struct destination_config *cfg,
 	const struct service_view *s, uint16_t port);

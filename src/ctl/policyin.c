@@ -367,7 +367,8 @@ static enum verdict inbound_answer(struct topic *t, struct answer *out)
 				   : refuse(out, GRPC_NOT_FOUND, "no such pod");
 	port.server = server_of(&t->reader, port.pod, ask->port);
 	port.speaks = port.server ? port.server->protocol
-		      : pod_port_is_opaque(port.z.cfg, port.pod, ask->port)
+		      : pod_port_is_opaque(
+				&t->reader, port.z.cfg, port.pod, ask->port)
 			      ? SERVER_OPAQUE
 			      : SERVER_DETECT;
 	m = MAKE(Inbound__Server, inbound__server, a);

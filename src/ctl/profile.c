@@ -82,7 +82,7 @@ static enum verdict of_endpoint(struct topic *t, const struct pod_view *pod,
 	m->endpoint = weighted_addr(t, pod, at, NULL, a);
 	if (pod)
 		add_namespace(m->endpoint, pod, a);
-	m->opaque_protocol = pod ? pod_port_is_opaque(cfg, pod, at->port)
+	m->opaque_protocol = pod ? pod_port_is_opaque(&t->reader, cfg, pod, at->port)
 				 : ports_have(cfg->opaque_ports, at->port, "");
 	return tell(out, m);
 }

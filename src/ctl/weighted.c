@@ -43,9 +43,13 @@ const char *pod_port_name(const struct pod_view *p, uint16_t port)
 	return "";
 }
 
-bool pod_port_is_opaque(
-	const struct destination_config *cfg, const struct pod_view *p, uint16_t port)
+bool pod_port_is_opaque(struct reader *r, const struct destination_config *cfg,
+	const struct pod_view *p, uint16_t port)
 {
+	const struct server_view *s = server_of(r, p, port);
+
+	if (s)
+		return s->protocol == SERVER_OPAQUE;
 	return ports_have(p->opaque_ports ? p->opaque_ports : cfg->opaque_ports, port,
 		pod_port_name(p, port));
 }
@@ -136,23 +140,13 @@ static void set_identity(struct labeling *l, const struct destination_config *cf
 	l->m->tls_identity = id;
 }
 
-/* Its own proxy does as a Server says, else as the pod does. */
-static bool is_opaque_there(
-	struct topic *t, const struct pod_view *p, uint16_t port)
-{
-	const struct server_view *s = server_of(&t->reader, p, port);
-
-	return s ? s->protocol == SERVER_OPAQUE
-		 : pod_port_is_opaque(topic_context(t), p, port);
-}
-
 static void set_hint(struct labeling *l, struct topic *t, const struct pod_view *p,
 	uint16_t port)
 {
 	const struct destination_config *cfg = topic_context(t);
 	Destination__ProtocolHint *h =
 		MAKE(Destination__ProtocolHint, destination__protocol_hint, l->a);
-	bool opaque = is_opaque_there(t, p, port);
+	bool opaque = pod_port_is_opaque(&t->reader, cfg, p, port);
 	bool is_proxys_own = strcmp(pod_port_name(p, port), "linkerd-admin") == 0 ||
 			     port == p->inbound_port;
 
