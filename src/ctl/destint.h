@@ -22,6 +22,7 @@ struct endpoints_ask {
 };
 struct target_ask { /* of a profile or an outbound policy */
 	struct authority at;
+	char client_ns[LABEL_MAX]; /* whose own say goes before others'; or "" */
 };
 struct inbound_ask {
 	struct asker workload;
@@ -62,6 +63,7 @@ const struct service_port *service_port(const struct service_view *s, uint16_t p
 /* The Server in charge of a pod's port; NULL: none. */
 const struct server_view *server_of(
 	struct reader *r, const struct pod_view *p, uint16_t port);
+const char *service_port_name(const struct service_view *s, uint16_t port); /* or "" */
 /* Of the container port with that number; "" when it has none. */
 const char *pod_port_name(const struct pod_view *p, uint16_t port);
 

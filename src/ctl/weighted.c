@@ -62,16 +62,22 @@ const struct service_port *service_port(const struct service_view *s, uint16_t p
 	return NULL;
 }
 
+const char *service_port_name(const struct service_view *s, uint16_t port)
+{
+	const struct service_port *p = service_port(s, port);
+
+	return p ? p->name : "";
+}
+
 bool service_port_is_opaque(struct reader *r, const struct destination_config *cfg,
 	const struct service_view *s, uint16_t port)
 {
 	const struct namespace_view *ns = index_namespace(r, s->view.ns);
-	const struct service_port *p = service_port(s, port);
 	const char *list = s->opaque_ports          ? s->opaque_ports
 			   : ns && ns->opaque_ports ? ns->opaque_ports
 						    : cfg->opaque_ports;
 
-	return ports_have(list, port, p ? p->name : "");
+	return ports_have(list, port, service_port_name(s, port));
 }
 
 /* ---- labels ---- */

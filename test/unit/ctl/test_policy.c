@@ -328,3 +328,106 @@ TEST(a_server_makes_a_port_opaque_for_its_clients)
 	hang_up(&c);
 	stop();
 }
+
+/* ---- ServiceProfiles ---- */
+
+static void put_service(const char *annotations)
+{
+	put(VIEW_SERVICE,
+		"{'metadata':{'name':'web','namespace':'apps','annotations':{%s}},"
+		"'spec':{'clusterIPs':['10.96.0.1'],'ports':["
+		"{'name':'http','port':80,'targetPort':'web'},"
+		"{'name':'two','port':82,'appProtocol':'kubernetes.io/h2c'}]}}",
+		annotations);
+}
+
+static void put_profile(const char *ns, const char *spec)
+{
+	put(VIEW_PROFILE,
+		"{'metadata':{'name':'web.apps.svc.cluster.local','namespace':'%s'},"
+		"'spec':{%s}}",
+		ns, spec);
+}
+
+#define WEB "web.apps.svc.cluster.local:80"
+
+static const char *profile(struct client *c)
+{
+	return hears(c, &destination__destination_profile__descriptor);
+}
+
+/* What a ServiceProfile says, and what comes of it. */
+static const struct {
+	const char *spec, *says;
+} profiles[] = {
+	{"'routes':[{'name':'GET /a','condition':{'method':'GET','pathRegex':'/a'}}]",
+		"routes:{condition:{all:{matches:{path:{regex:\"/a\"}} "
+		"matches:{method:{registered:GET}}}} "
+		"metrics_labels:route=GET /a} retry_budget:{retry_ratio:0.2"},
+	{"'routes':[{'name':'x','condition':{'any':[{'pathRegex':'/a'},{'not':"
+	 "{'method':'PURGE'}}]},'isRetryable':true,'timeout':'1m500ms',"
+	 "'responseClasses':[{'condition':{'status':{'min':500,'max':599}},"
+	 "'isFailure':true},{'condition':{'not':{'status':{'min':429}}}}]}]",
+		"routes:{condition:{any:{matches:{path:{regex:\"/a\"}} "
+		"matches:{not:{method:{unregistered:\"PURGE\"}}}}} "
+		"response_classes:{condition:{status:{min:500 max:599}} "
+		"is_failure:true} "
+		"response_classes:{condition:{not:{status:{min:429 max:429}}}} "
+		"metrics_labels:route=x is_retryable:true timeout:60.5s}"},
+	{"'routes':[{'name':'nothing','condition':{}},"
+	 "{'name':'b','condition':{'method':'PUT'}}]",
+		"\"\""},
+	{"'retryBudget':{'retryRatio':0.5,'minRetriesPerSecond':3,'ttl':'20s'}",
+		"retry_budget:{retry_ratio:0.5 min_retries_per_second:3 ttl:20s}"},
+	{"'dstOverrides':[{'authority':'a.apps.svc.cluster.local','weight':'900m'},"
+	 "{'authority':'b.apps.svc.cluster.local:81','weight':2}]",
+		"dst_overrides:{authority:\"a.apps.svc.cluster.local:80\" weight:9000} "
+		"dst_overrides:{authority:\"b.apps.svc.cluster.local:81\" weight:20000}"},
+	{"'opaquePorts':['79','http']", "opaque_protocol:true"},
+};
+
+TEST(a_service_profile_says_routes_budget_and_overrides)
+{
+	struct client c = {0};
+
+	start();
+	put_service("");
+	for (size_t i = 0; i < countof(profiles); i++) {
+		c = (struct client){0};
+		put_profile("apps", profiles[i].spec);
+		ask(&c, API_GET_PROFILE, WEB, "");
+		if (i != 2)
+			HAS(profile(&c), profiles[i].says);
+		else
+			HAS_NOT(profile(&c), "route=nothing");
+		HAS(said, "profile_ref:{resource:{group:\"linkerd.io\" "
+			  "kind:\"ServiceProfile\"");
+		hang_up(&c);
+	}
+	stop();
+}
+
+TEST(a_profile_of_the_clients_own_goes_before_the_services)
+{
+	struct client c[2] = {0};
+
+	start();
+	put_service("");
+	put_profile("apps", "'retryBudget':{'retryRatio':0.5,'ttl':'20s'}");
+	ask(&c[0], API_GET_PROFILE, WEB, "{\"ns\":\"shop\"}");
+	ask(&c[1], API_GET_PROFILE, "10.96.0.1:80", "{\"ns\":\"bank\"}");
+	HAS(profile(&c[0]), "ttl:20s");
+	HAS(profile(&c[1]), "ttl:20s");
+	put_profile("shop", "'retryBudget':{'retryRatio':0.5,'ttl':'30s'}");
+	HAS(profile(&c[0]), "ttl:30s");
+	stays_silent(&c[1]);
+	put(VIEW_PROFILE, "{'metadata':{'name':'web.apps.svc.cluster.local',"
+			  "'namespace':'apps'},'spec':{}}");
+	HAS(profile(&c[1]), "ttl:10s");
+	gone(VIEW_PROFILE, "{'metadata':{'name':'web.apps.svc.cluster.local',"
+			   "'namespace':'shop'}}");
+	HAS(profile(&c[0]), "ttl:10s");
+	hang_up(&c[0]);
+	hang_up(&c[1]);
+	stop();
+}
