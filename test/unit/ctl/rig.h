@@ -166,13 +166,13 @@ static inline void ask_in(struct client *c, const char *workload, unsigned port)
 	call(c, policy, API_INBOUND, &m);
 }
 
-static inline void ask_out(struct client *c, const char *to)
+static inline void ask_out_of(struct client *c, const char *workload, const char *to)
 {
 	Outbound__TrafficSpec m = OUTBOUND__TRAFFIC_SPEC__INIT;
 	struct arena a = {.limit = 4096};
 	struct addr at;
 
-	m.source_workload = (char *)(uintptr_t) "apps:curl";
+	m.source_workload = (char *)(uintptr_t)workload;
 	if (addr_parse(slice_of(to), &at)) {
 		m.target_case = OUTBOUND__TRAFFIC_SPEC__TARGET_ADDR;
 		m.addr = api_addr(&at, &a);
@@ -182,6 +182,11 @@ static inline void ask_out(struct client *c, const char *to)
 	}
 	call(c, policy, API_OUTBOUND, &m);
 	arena_fini(&a);
+}
+
+static inline void ask_out(struct client *c, const char *to)
+{
+	ask_out_of(c, "apps:curl", to);
 }
 
 static struct client *waiting;

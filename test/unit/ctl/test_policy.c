@@ -431,3 +431,267 @@ TEST(a_profile_of_the_clients_own_goes_before_the_services)
 	hang_up(&c[1]);
 	stop();
 }
+
+/* ---- routes ---- */
+
+#define PARENT                                                                         \
+	"'parentRefs':[{'group':'core','kind':'Service','name':'web',"                 \
+	"'namespace':'apps','port':80}]"
+
+static void put_route(enum view_kind kind, const char *ns, const char *name,
+	const char *annotations, const char *spec)
+{
+	put(kind,
+		"{'metadata':{'name':'%s','namespace':'%s','annotations':{%s},"
+		"'creationTimestamp':'2026-01-01T00:00:00Z'},'spec':{%s}}",
+		name, ns, annotations, spec);
+}
+
+static void drop_route(enum view_kind kind, const char *ns, const char *name)
+{
+	gone(kind, "{'metadata':{'name':'%s','namespace':'%s'}}", name, ns);
+}
+
+static const char *policy_out(struct client *c)
+{
+	return hears(c, &outbound__outbound_policy__descriptor);
+}
+
+#define BALANCE(name, port)                                                            \
+	"balancer:{discovery:{dst:{path:\"" name ".apps.svc.cluster.local:" port "\"}}"
+
+/* Rules of a route to the Service, and parts of what comes of it, in order. */
+static const struct {
+	enum view_kind kind;
+	const char *service, *route; /* annotations */
+	const char *spec;
+	const char *says[8];
+} routes[] = {
+	{VIEW_HTTPROUTE, "", "", "'hostnames':['a.b','*.c.d'],'rules':[{}]",
+		{"protocol:{detect:{timeout:10s opaque:{routes:{metadata:{default:"
+		 "\"opaque\"}",
+			"http1:{routes:{metadata:{resource:{group:\"policy.linkerd.io\" "
+			"kind:\"HTTPRoute\" name:\"r\" namespace:\"apps\"}} "
+			"hosts:{exact:\"a.b\"} hosts:{suffix:{reverse_labels:\"d\" "
+			"reverse_labels:\"c\"}} "
+			"rules:{matches:{path:{prefix:\"/\"}} "
+			"backends:{first_available:{backends:{backend:{metadata:"
+			"{resource:{group:\"core\" kind:\"Service\" name:\"web\" "
+			"namespace:\"apps\" port:80}} " BALANCE("web", "80"),
+			"http2:{routes:{metadata:{resource:"}},
+	{VIEW_GATEWAY_HTTPROUTE, "", "",
+		"'rules':[{'matches':[{'path':{'type':'Exact','value':'/x'},"
+		"'method':'POST','headers':[{'name':'a','value':'b'},"
+		"{'type':'RegularExpression','name':'c','value':'d.*'}],"
+		"'queryParams':[{'name':'q','value':'1'}]},"
+		"{'path':{'type':'RegularExpression','value':'/y.*'}}]}]",
+		{"group:\"gateway.networking.k8s.io\"",
+			"matches:{path:{exact:\"/x\"} headers:{name:\"a\" "
+			"exact:\"b\"} headers:{name:\"c\" regex:\"d.*\"} "
+			"query_params:{name:\"q\" exact:\"1\"} "
+			"method:{registered:POST}} matches:{path:{regex:\"/y.*\"}}"}},
+	{VIEW_HTTPROUTE, "", "",
+		"'rules':[{'backendRefs':[{'name':'web','port':80,'weight':9},"
+		"{'name':'other','port':81,'namespace':'apps','filters':[{'type':"
+		"'RequestHeaderModifier','requestHeaderModifier':{'set':["
+		"{'name':'x','value':'y'}],'remove':['z']}}]},"
+		"{'name':'zero','port':1,'weight':0},"
+		"{'name':'none','port':80},{'name':'web'},"
+		"{'kind':'Bucket','group':'s3','name':'b'}]}]",
+		{"backends:{random_available:{backends:{backend:{backend:{",
+			BALANCE("web", "80"), "weight:9}", BALANCE("other", "81"),
+			"filters:{request_header_modifier:{set:{headers:{name:\"x\" "
+			"value:\"y\"}} remove:\"z\"}}} weight:1}",
+			"metadata:{default:\"invalid\"} queue:{capacity:100 "
+			"failfast_timeout:3s}} filters:{failure_injector:{status:500 "
+			"message:\"Service not found none.apps\"}}} weight:1}",
+			"message:\"backend web.apps has no port\"",
+			"message:\"backends of kind Bucket are not known\""}},
+	{VIEW_HTTPROUTE, "", "",
+		"'rules':[{'filters':[{'type':'RequestRedirect','requestRedirect':{"
+		"'scheme':'https','hostname':'h','port':8443,'statusCode':301,"
+		"'path':{'type':'ReplacePrefixMatch','replacePrefixMatch':'/p'}}},"
+		"{'type':'ResponseHeaderModifier','responseHeaderModifier':{'add':["
+		"{'name':'n','value':'v'}]}},{'type':'Teleport'}],"
+		"'timeouts':{'request':'10s','backendRequest':'500ms'}}]",
+		{"rules:{matches:{path:{prefix:\"/\"}} "
+		 "filters:{failure_injector:{status:500 message:\"filter Teleport is "
+		 "not known\"}} "
+		 "filters:{redirect:{scheme:{registered:HTTPS} host:\"h\" "
+		 "path:{prefix:\"/p\"} port:8443 status:301}} "
+		 "filters:{response_header_modifier:{add:{headers:{name:\"n\" "
+		 "value:\"v\"}}}} backends:",
+			"request_timeout:0.5s", "timeouts:{request:10s}"}},
+	{VIEW_HTTPROUTE,
+		"'timeout.linkerd.io/request':'5s','timeout.linkerd.io/idle':'9s',"
+		"'retry.linkerd.io/http':'5xx'",
+		"'timeout.linkerd.io/request':'4s','retry.linkerd.io/http':"
+		"'gateway-error,429,410-412,bad','retry.linkerd.io/limit':'3',"
+		"'retry.linkerd.io/timeout':'1s'",
+		"'rules':[{}]",
+		{"timeouts:{request:4s idle:9s} retry:{max_retries:3 "
+		 "max_request_bytes:65536 conditions:{status_ranges:{start:502 "
+		 "end:504} status_ranges:{start:429 end:429} status_ranges:{start:410 "
+		 "end:412}} timeout:1s backoff:{min_backoff:0.025s max_backoff:0.25s "
+		 "jitter_ratio:1}}"}},
+	{VIEW_HTTPROUTE,
+		"'retry.linkerd.io/http':'5xx',"
+		"'balancer.linkerd.io/failure-accrual':'consecutive',"
+		"'balancer.linkerd.io/failure-accrual-consecutive-max-failures':'3',"
+		"'balancer.linkerd.io/failure-accrual-consecutive-jitter-ratio':'0.2'",
+		"", "'rules':[{}]",
+		{"retry:{max_retries:1 max_request_bytes:65536 "
+		 "conditions:{status_ranges:{start:500 end:599}}",
+			"failure_accrual:{consecutive_failures:{max_failures:3 "
+			"backoff:{min_backoff:1s max_backoff:60s jitter_ratio:0.2}}}"}},
+	{VIEW_GRPCROUTE, "'retry.linkerd.io/grpc':'cancelled,unavailable'", "",
+		"'rules':[{'matches':[{'method':{'service':'s.S','method':'M'},"
+		"'headers':[{'name':'a','value':'b'}]}],'backendRefs':["
+		"{'name':'none','port':80}]}]",
+		{"protocol:{grpc:{routes:{metadata:{resource:{group:"
+		 "\"gateway.networking.k8s.io\" kind:\"GRPCRoute\"",
+			"rules:{matches:{rpc:{service:\"s.S\" method:\"M\"} "
+			"headers:{name:\"a\" exact:\"b\"}} backends:{random_available:",
+			"filters:{failure_injector:{code:13 message:",
+			"retry:{max_retries:1 max_request_bytes:65536 "
+			"conditions:{cancelled:true unavailable:true}"}},
+	{VIEW_HTTPROUTE, "'config.linkerd.io/opaque-ports':'80'", "", "'rules':[{}]",
+		{"protocol:{opaque:{routes:{metadata:{default:\"opaque\"}"}},
+};
+
+TEST(routes_say_where_requests_go)
+{
+	start();
+	put(VIEW_SERVICE, "{'metadata':{'name':'other','namespace':'apps'}}");
+	for (size_t i = 0; i < countof(routes); i++) {
+		struct client c = {0};
+		const char *at;
+		char spec[4096];
+
+		snprintf(spec, sizeof spec, PARENT ",%s", routes[i].spec);
+		put_service(routes[i].service);
+		put_route(routes[i].kind, "apps", "r", routes[i].route, spec);
+		ask_out(&c, WEB);
+		at = policy_out(&c);
+		for (size_t k = 0; k < 8 && routes[i].says[k]; k++) {
+			HAS(at, routes[i].says[k]);
+			at = strstr(at, routes[i].says[k]);
+		}
+		drop_route(routes[i].kind, "apps", "r");
+		hang_up(&c);
+	}
+	stop();
+}
+
+TEST(routes_of_the_clients_namespace_replace_the_services_own)
+{
+	struct client c[2] = {0};
+
+	start();
+	put_service("");
+	put_route(VIEW_HTTPROUTE, "apps", "producer", "", PARENT ",'rules':[{}]");
+	ask_out(&c[0], WEB); /* from apps */
+	HAS(policy_out(&c[0]), "name:\"producer\"");
+	put_route(VIEW_HTTPROUTE, "shop", "consumer", "", PARENT ",'rules':[{}]");
+	stays_silent(&c[0]);
+	ask_out_of(&c[1], "shop:curl", WEB);
+	HAS(policy_out(&c[1]), "name:\"consumer\"");
+	HAS_NOT(said, "producer");
+	drop_route(VIEW_HTTPROUTE, "shop", "consumer");
+	HAS(policy_out(&c[1]), "name:\"producer\"");
+	put_route(VIEW_HTTPROUTE, "bank", "other", "", PARENT ",'rules':[{}]");
+	stays_silent(&c[1]);
+	hang_up(&c[0]);
+	hang_up(&c[1]);
+	stop();
+}
+
+TEST(a_route_is_of_the_ports_it_names_and_of_every_port_else)
+{
+	struct client c[2] = {0};
+
+	start();
+	put_service("");
+	put_route(VIEW_HTTPROUTE, "apps", "one", "", PARENT ",'rules':[{}]");
+	ask_out(&c[0], "web.apps.svc.cluster.local:80");
+	ask_out(&c[1], "web.apps.svc.cluster.local:82");
+	HAS(policy_out(&c[0]), "name:\"one\"");
+	HAS_NOT(policy_out(&c[1]), "name:\"one\"");
+	put_route(VIEW_HTTPROUTE, "apps", "every", "",
+		"'parentRefs':[{'group':'','kind':'Service','name':'web'}],'rules':[{}]");
+	HAS(policy_out(&c[1]), "name:\"every\"");
+	HAS(policy_out(&c[0]), "name:\"every\"");
+	OK(strstr(said, "\"every\"") < strstr(said, "\"one\"")); /* of one age: by name */
+	hang_up(&c[0]);
+	hang_up(&c[1]);
+	stop();
+}
+
+TEST(a_backend_that_comes_is_used)
+{
+	struct client c = {0};
+
+	start();
+	put_service("");
+	put_route(VIEW_HTTPROUTE, "apps", "r", "",
+		PARENT ",'rules':[{'backendRefs':[{'name':'new','port':80}]}]");
+	ask_out(&c, WEB);
+	HAS(policy_out(&c), "Service not found new.apps");
+	put(VIEW_SERVICE, "{'metadata':{'name':'new','namespace':'apps'}}");
+	HAS(policy_out(&c), BALANCE("new", "80"));
+	HAS_NOT(said, "not found");
+	hang_up(&c);
+	stop();
+}
+
+/* ---- routes of Servers ---- */
+
+#define OF_SERVER "'parentRefs':[{'name':'web','kind':'Server'," \
+		  "'group':'policy.linkerd.io'}]"
+
+TEST(routes_of_a_server_say_what_may_be_asked_and_by_whom)
+{
+	struct client c = {0};
+
+	start();
+	put_pod();
+	put_server("");
+	put_route(VIEW_HTTPROUTE, "apps", "r", "",
+		OF_SERVER ",'rules':[{'matches':[{'path':{'value':'/a'}}],'filters':["
+			  "{'type':'RequestHeaderModifier','requestHeaderModifier':"
+			  "{'add':[{'name':'n','value':'v'}]}},"
+			  "{'type':'ResponseHeaderModifier'}]}]");
+	put_route(VIEW_HTTPROUTE, "other", "elsewhere", "", OF_SERVER ",'rules':[{}]");
+	put(VIEW_AUTHORIZATION,
+		"{" META("p") ",'spec':{'targetRef':{'group':'policy.linkerd.io',"
+			      "'kind':'HTTPRoute','name':'r'},"
+			      "'requiredAuthenticationRefs':["
+			      "{'kind':'ServiceAccount','name':'sa'}]}}");
+	ask_in(&c, "apps:a", 8080);
+	HAS(server(&c),
+		"http_routes:{metadata:{resource:{group:\"policy.linkerd.io\" "
+		"kind:\"HTTPRoute\" name:\"r\" namespace:\"apps\"}} "
+		"authorizations:" ALL_NETS "authentication:{mesh_tls:{identities:"
+		"{identities:{name:\"sa.apps." ACCOUNTS "\"}}}} labels:" NAMED(
+			"authorizationpolicy", "p"));
+	HAS(said, "rules:{matches:{path:{prefix:\"/a\"}} "
+		  "filters:{request_header_modifier:{add:{headers:{name:\"n\" "
+		  "value:\"v\"}}}}}} http_routes:{metadata:{default:\"probe\"} ");
+	HAS(said, "rules:{matches:{path:{exact:\"/live\"} method:{registered:GET}}}");
+	HAS_NOT(said, "default:\"default\"");
+	drop_route(VIEW_HTTPROUTE, "apps", "r");
+	HAS(server(&c), "default:\"default\"");
+
+	put_server(",'proxyProtocol':'gRPC'");
+	(void)server(&c);
+	put_route(VIEW_GRPCROUTE, "apps", "g", "",
+		OF_SERVER ",'rules':[{'matches':[{'method':{'service':'S'}}],"
+			  "'filters':[{'type':'RequestHeaderModifier',"
+			  "'requestHeaderModifier':{'remove':['x']}}]}]");
+	HAS(server(&c), "protocol:{grpc:{routes:{metadata:{resource:{group:"
+			"\"gateway.networking.k8s.io\" kind:\"GRPCRoute\" name:\"g\"");
+	HAS(said, "rules:{matches:{rpc:{service:\"S\"}} "
+		  "filters:{request_header_modifier:{remove:\"x\"}}}");
+	hang_up(&c);
+	stop();
+}
