@@ -5,10 +5,12 @@
 #include "base/log.h"
 #include "base/obj.h"
 #include "kube/call.h"
+#include "kube/items.h"
 #include "kube/lines.h"
 
 #define PAGE         "500"
-#define EVENT_MAX    ((size_t)4 * 1024 * 1024) /* bytes of one event */
+#define EVENT_MAX    ((size_t)4 * 1024 * 1024) /* bytes of one event or object */
+#define REFUSAL_MAX  ((size_t)64 * 1024)
 #define BACKOFF_MIN  (200 * NS_PER_MS)
 #define BACKOFF_MAX  (5 * NS_PER_S)  /* all is right again 10 s after an outage */
 #define ABSENT_EVERY (60 * NS_PER_S) /* asking for a kind the server does not have */
@@ -48,7 +50,8 @@ struct kube_watch {
 	uint64_t backoff;
 
 	int status;
-	struct buf body; /* of a list, or of a refusal */
+	struct buf body; /* of a refusal */
+	struct items items;
 	struct lines lines;
 	char *version; /* resume from there */
 	char *more;    /* "continue" of the list, or NULL */
@@ -244,14 +247,33 @@ static void list_again(struct kube_watch *w)
 
 /* ---- lists ---- */
 
-/* True when the page was taken in (and the watch is alive). */
+static void skipped(struct kube_watch *w, const char *why)
+{
+	w->skipped++;
+	log_warn("kube", "an object was skipped", LS("path", w->path),
+		LS("error", why), LI("skipped", w->skipped));
+}
+
+/* False: no more of this list (the watch may be gone). */
+static bool on_item(void *arg, struct slice item)
+{
+	struct kube_watch *w = arg;
+	struct err e = {0};
+	struct json *object = item.p ? json_parse(item, &e) : NULL;
+	bool go_on = true;
+
+	if (object)
+		go_on = put(w, object);
+	else
+		skipped(w, item.p ? e.msg : "larger than 4 MB");
+	json_free(object);
+	return go_on && !w->dead;
+}
+
+/* The items were taken in as they came; `page` is the rest.  True while the watch is
+ * alive. */
 static bool take_page(struct kube_watch *w, const struct json *page)
 {
-	json_each(item, json_get(page, "items"))
-	{
-		if (!put(w, item))
-			return false;
-	}
 	set_text(&w->more, json_text_at(page, "metadata.continue"));
 	if (w->more) {
 		go_later(w, NEXT_LIST);
@@ -325,9 +347,9 @@ static void list_over(struct kube_watch *w)
 		return;
 	}
 	if (w->status == 200)
-		page = json_parse(buf_slice(&w->body), &e);
+		page = json_parse(buf_slice(&w->items.rest), &e);
+	items_reset(&w->items);
 	if (page) {
-		buf_take(&w->body, buf_len(&w->body));
 		all_well(w);
 		w->absent = false;
 		w->tried = (size_t)-1; /* should it go, they are tried from the first */
@@ -388,10 +410,7 @@ static bool on_line(void *arg, struct slice line)
 
 	ev = line.p ? json_parse(line, &e) : NULL;
 	if (!ev) {
-		w->skipped++;
-		log_warn("kube", "an event was skipped", LS("path", w->path),
-			LS("error", line.p ? e.msg : "larger than 4 MB"),
-			LI("skipped", w->skipped));
+		skipped(w, line.p ? e.msg : "larger than 4 MB");
 		return true;
 	}
 	go_on = take_event(w, ev);
@@ -416,14 +435,18 @@ static void on_data(void *arg, struct fetch *f, struct slice bytes)
 	(void)f;
 	if (w->at == AT_WAIT)
 		return;
-	if (w->at == AT_LIST || w->status != 200) {
+	if (w->status != 200) {
 		(void)buf_adds(&w->body, bytes); /* cut short, it does not parse */
 		return;
 	}
-	timer_set(&w->timer, STREAM_QUIET);
 	w->contact = loop_now(w->kube->loop);
 	w->calling++;
-	lines_feed(&w->lines, bytes);
+	if (w->at == AT_LIST) {
+		items_feed(&w->items, bytes);
+	} else {
+		timer_set(&w->timer, STREAM_QUIET);
+		lines_feed(&w->lines, bytes);
+	}
 	w->calling--;
 }
 
@@ -499,6 +522,7 @@ static void go(struct kube_watch *w, enum watch_next next)
 	w->began = loop_now(w->kube->loop);
 	w->body.failed = false;
 	buf_take(&w->body, buf_len(&w->body));
+	items_reset(&w->items);
 	lines_reset(&w->lines);
 	if (next == NEXT_LIST && !w->more)
 		w->generation++;
@@ -563,7 +587,8 @@ struct kube_watch *kube_watch_new(struct kube *k, const char *path, const char *
 		.user = user,
 		.arg = arg,
 		.backoff = BACKOFF_MIN,
-		.body = BUF_LIMIT(KUBE_BODY_MAX),
+		.body = BUF_LIMIT(REFUSAL_MAX),
+		.items = {.max = EVENT_MAX, .fn = on_item, .arg = w},
 		.lines = {.max = EVENT_MAX, .fn = on_line, .arg = w},
 	};
 	set_text(&w->paths, path);
@@ -588,6 +613,7 @@ static void watch_destroy(struct kube_watch *w)
 	}
 	map_fini(&w->known);
 	buf_fini(&w->body);
+	items_fini(&w->items);
 	lines_fini(&w->lines);
 	free(w->paths);
 	free(w->path);
