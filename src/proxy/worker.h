@@ -13,7 +13,7 @@
 #include "http/server.h"
 #include "proxy/config.h"
 #include "proxy/disco.h"
-#include "proxy/heap.h"
+#include "base/heap.h"
 #include "proxy/metrics.h"
 #include "proxy/shakes.h"
 
