@@ -7,6 +7,8 @@
 
 #include "api/inbound.pb-c.h"
 #include "api/outbound.pb-c.h"
+#include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/obj.h"
 #include "ctl/destint.h"
@@ -20,6 +22,8 @@ struct destination {
 	struct index *index;
 	struct topics *topics;
 	struct grpc_server *destination, *policy;
+	struct timer tidy;
+	struct heap_watch heap;
 	unsigned draining; /* servers that still do */
 	void (*drained)(void *arg);
 	void *drained_arg;
@@ -206,6 +210,15 @@ static const struct grpc_method policy_methods[] = {
 
 /* ---- the process's part ---- */
 
+/* What lists of a large cluster, or a crowd of clients that left, have taken. */
+static void on_tidy(struct timer *t)
+{
+	struct destination *d = container_of(t, struct destination, tidy);
+
+	heap_give_back(&d->heap);
+	timer_set(t, NS_PER_S / 4);
+}
+
 static void on_synced(void *arg)
 {
 	struct destination *d = arg;
@@ -252,6 +265,8 @@ struct destination *destination_new(struct loop *l, struct kube *k,
 	d->kube = k;
 	d->user = (struct index_user){on_synced, d};
 	d->index = index_new(l, &d->user);
+	timer_init(&d->tidy, l, on_tidy);
+	timer_set(&d->tidy, NS_PER_S);
 	d->topics = topics_new(d->index, cfg, (unsigned)cfg->queue);
 	d->destination = grpc_server_new(l, &cfg->at, NULL, destination_methods,
 		countof(destination_methods), d, e);
@@ -305,6 +320,7 @@ void destination_free(struct destination *d)
 		grpc_server_free(d->destination);
 	if (d->policy)
 		grpc_server_free(d->policy);
+	timer_clear(&d->tidy);
 	topics_free(d->topics);
 	index_free(d->index);
 	free(d);

@@ -95,6 +95,7 @@ struct watching {
 struct index {
 	const struct index_user *user;
 	struct map slots;
+	struct view_pool pool;
 	struct list views; /* view.node */
 	struct list stale; /* reader.node */
 	struct timer tell;
@@ -202,12 +203,12 @@ static void place_pod(struct index *ix, struct pod_view *p)
 		return;
 	for (size_t i = 0; i < p->nips && !p->host_network; i++)
 		place(ix, &p->view, ip_key(key, SPACE_POD_IP, &p->ips[i]));
-	for (size_t i = 0; i < p->nports && p->host_ip.family; i++)
-		if (p->ports[i].host_port)
+	for (size_t i = 0; i < p->is->nports && p->host_ip.family; i++)
+		if (p->is->ports[i].host_port)
 			place(ix, &p->view,
 				addr_key(key, SPACE_HOST_PORT,
 					&(struct addr){
-						p->host_ip, p->ports[i].host_port}));
+						p->host_ip, p->is->ports[i].host_port}));
 }
 
 static const char *all_key(char key[KEY_MAX], enum view_kind kind, const char *ns)
@@ -310,7 +311,7 @@ static struct view *known(
 
 void index_put(struct index *ix, enum view_kind kind, const struct json *object)
 {
-	struct view *v = view_read(kind, object), *before;
+	struct view *v = view_read(&ix->pool, kind, object), *before;
 
 	if (!v)
 		return;
@@ -551,5 +552,6 @@ void index_free(struct index *ix)
 	list_each(v, &ix->views, node) displace(ix, v);
 	timer_clear(&ix->tell);
 	map_fini(&ix->slots);
+	map_fini(&ix->pool.shapes);
 	free(ix);
 }

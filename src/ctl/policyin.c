@@ -28,7 +28,7 @@ static const struct default_policy *policy_of(
 	const struct destination_config *cfg, const struct pod_view *p)
 {
 	const struct default_policy *found = default_policy_find(
-		p->default_policy ? p->default_policy : cfg->default_policy);
+		p->is->default_policy ? p->is->default_policy : cfg->default_policy);
 
 	return found ? found : &default_policy_deny;
 }
@@ -55,7 +55,7 @@ const struct server_view *server_of(
 		const struct server_view *s = place_as(at, server_view);
 
 		if (server_has_port(s, port, name) &&
-			selector_selects(&s->pods, &p->labels) &&
+			selector_selects(&s->pods, &p->is->labels) &&
 			goes_before(s, found))
 			found = s;
 	}
@@ -105,16 +105,16 @@ static Inbound__HttpRoute *probe_route(struct port *port)
 	const struct pod_view *p = port->pod;
 	struct arena *a = port->z.arena;
 	HttpRoute__HttpRouteMatch **v =
-		MAKE_LIST(HttpRoute__HttpRouteMatch *, p->nprobes, a);
+		MAKE_LIST(HttpRoute__HttpRouteMatch *, p->is->nprobes, a);
 	struct authz_list authz = {0};
 	Inbound__HttpRoute *m;
 	size_t n = 0;
 
-	for (size_t i = 0; i < p->nprobes; i++) {
-		if (p->probes[i].port != port->number)
+	for (size_t i = 0; i < p->is->nprobes; i++) {
+		if (p->is->probes[i].port != port->number)
 			continue;
 		v[n] = match_path(
-			HTTP_ROUTE__PATH_MATCH__KIND_EXACT, p->probes[i].path, a);
+			HTTP_ROUTE__PATH_MATCH__KIND_EXACT, p->is->probes[i].path, a);
 		v[n]->method = api_method("GET", a);
 		must(v[n++]->method);
 	}

@@ -148,9 +148,9 @@ static struct addr behind_host_port(const struct pod_view *p, const struct addr 
 {
 	struct addr at = *host;
 
-	for (size_t i = 0; i < p->nports; i++)
-		if (p->ports[i].host_port == host->port)
-			at.port = p->ports[i].port;
+	for (size_t i = 0; i < p->is->nports; i++)
+		if (p->is->ports[i].host_port == host->port)
+			at.port = p->is->ports[i].port;
 	for (size_t i = 0; i < p->nips; i++)
 		if (p->ips[i].family == host->ip.family)
 			at.ip = p->ips[i];

@@ -39,14 +39,14 @@ uint16_t view_port_of(int64_t n)
 	return n > 0 && n < 65536 ? (uint16_t)n : 0;
 }
 
-static bool ip_of(const struct json *j, struct ip *out)
+bool view_ip_of(const struct json *j, struct ip *out)
 {
 	const char *s = json_text(j);
 
 	return s && ip_parse(slice_of(s), out);
 }
 
-static const struct ip *ips(
+const struct ip *view_ips(
 	struct reading *r, const struct json *list, const char *member, size_t *n)
 {
 	struct ip *v = view_take(r, json_count(list), sizeof *v);
@@ -55,12 +55,12 @@ static const struct ip *ips(
 	if (v)
 		json_each(i, list)
 		{
-			*n += ip_of(member ? json_get(i, member) : i, &v[*n]);
+			*n += view_ip_of(member ? json_get(i, member) : i, &v[*n]);
 		}
 	return v;
 }
 
-static void owner(struct reading *r, struct owner *out)
+void view_owner(struct reading *r, struct owner *out)
 {
 	*out = (struct owner){"", ""};
 	json_each(o, json_path(r->o, "metadata.ownerReferences"))
@@ -78,124 +78,6 @@ static void owner(struct reading *r, struct owner *out)
 	}
 }
 
-/* ---- pods ---- */
-
-static const char *const container_lists[] = {"initContainers", "containers"};
-
-#define each_container(c, o)                                                           \
-	for (size_t list_ = 0; list_ < countof(container_lists); list_++)              \
-	json_each(c, json_get(json_get(o, "spec"), container_lists[list_]))
-
-static void container_ports(struct reading *r, struct pod_view *p)
-{
-	struct container_port *v;
-	size_t n = 0;
-
-	each_container(c, r->o) n += json_count(json_get(c, "ports"));
-	p->ports = v = view_take(r, n, sizeof *v);
-	if (!v)
-		return;
-	each_container(c, r->o)
-	{
-		json_each(port, json_get(c, "ports"))
-		{
-			v[p->nports++] = (struct container_port){
-				view_text(r, json_text_at(port, "name")),
-				view_port_of(json_int_at(port, "containerPort", 0)),
-				view_port_of(json_int_at(port, "hostPort", 0))};
-		}
-	}
-}
-
-static const char *const probe_kinds[] = {
-	"livenessProbe", "readinessProbe", "startupProbe"};
-
-static void probe(struct reading *r, struct pod_view *p, struct http_probe *v,
-	const struct json *get)
-{
-	const struct json *port = json_get(get, "port");
-	uint16_t n = view_port_of(json_int(port, 0));
-
-	for (size_t i = 0; i < p->nports && json_text(port); i++)
-		if (strcmp(p->ports[i].name, json_text(port)) == 0)
-			n = p->ports[i].port;
-	if (!n)
-		return;
-	v[p->nprobes++] =
-		(struct http_probe){view_text(r, json_text_or(get, "path", "/")), n};
-}
-
-static void probes(struct reading *r, struct pod_view *p)
-{
-	struct http_probe *v;
-	size_t n = 0;
-
-	each_container(c, r->o) n += countof(probe_kinds);
-	p->probes = v = view_take(r, n, sizeof *v);
-	if (!v)
-		return;
-	each_container(c, r->o)
-	{
-		for (size_t i = 0; i < countof(probe_kinds); i++) {
-			const struct json *get =
-				json_get(json_get(c, probe_kinds[i]), "httpGet");
-
-			if (get)
-				probe(r, p, v, get);
-		}
-	}
-}
-
-/* Where the pod's proxy listens: in its environment, "0.0.0.0:4143" or more of them. */
-static uint16_t inbound_port(const struct json *o)
-{
-	each_container(c, o)
-	{
-		const char *name = json_text_or(c, "name", "");
-
-		if (strcmp(name, "mesh-proxy") != 0 &&
-			strcmp(name, "linkerd-proxy") != 0)
-			continue;
-		json_each(var, json_get(c, "env"))
-		{
-			const char *value = json_text_or(var, "value", "");
-			const char *colon = strrchr(value, ':');
-			uint64_t n;
-
-			if (strcmp(json_text_or(var, "name", ""),
-				    "LINKERD2_PROXY_INBOUND_LISTEN_ADDR") == 0 &&
-				colon && slice_u64(slice_of(colon + 1), 65535, &n))
-				return (uint16_t)n;
-		}
-	}
-	return 0;
-}
-
-static void read_pod(struct reading *r, struct view *view)
-{
-	struct pod_view *p = container_of(view, struct pod_view, view);
-	const char *phase = json_text_or(r->o, "status.phase", "");
-
-	owner(r, &p->owner);
-	p->node = view_text(r, json_text_at(r->o, "spec.nodeName"));
-	p->account = view_text(r, json_text_at(r->o, "spec.serviceAccountName"));
-	p->template_hash = view_text(r, LABEL(r->o, "pod-template-hash"));
-	p->control_ns = view_text(r, LABEL(r->o, "linkerd.io/control-plane-ns"));
-	p->opaque_ports = view_text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
-	p->skip_inbound_ports = view_text_or_null(
-		r, ANNOTATION(r->o, "config.linkerd.io/skip-inbound-ports"));
-	p->default_policy = view_text_or_null(
-		r, ANNOTATION(r->o, "config.linkerd.io/default-inbound-policy"));
-	p->labels = view_labels(r, json_path(r->o, "metadata.labels"));
-	p->inbound_port = inbound_port(r->o);
-	p->host_network = json_bool_at(r->o, "spec.hostNetwork", false);
-	p->is_over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-	(void)ip_of(json_path(r->o, "status.hostIP"), &p->host_ip);
-	p->ips = ips(r, json_path(r->o, "status.podIPs"), "ip", &p->nips);
-	container_ports(r, p);
-	probes(r, p);
-}
-
 /* ---- services ---- */
 
 static void read_service(struct reading *r, struct view *view)
@@ -210,9 +92,9 @@ static void read_service(struct reading *r, struct view *view)
 		strcmp(json_text_or(r->o, "spec.type", ""), "ExternalName") == 0;
 	s->is_local = strcmp(json_text_or(r->o, "spec.internalTrafficPolicy", ""),
 			      "Local") == 0;
-	s->ips = ips(r, json_path(r->o, "spec.clusterIPs"), NULL, &s->nips);
+	s->ips = view_ips(r, json_path(r->o, "spec.clusterIPs"), NULL, &s->nips);
 	if (!s->nips)
-		s->nips = ip_of(json_path(r->o, "spec.clusterIP"), (struct ip *)s->ips);
+		s->nips = view_ip_of(json_path(r->o, "spec.clusterIP"), (struct ip *)s->ips);
 	s->ports = v;
 	if (!v)
 		return;
@@ -232,7 +114,8 @@ static void read_service(struct reading *r, struct view *view)
 static void hints(struct reading *r, const struct json *e, struct slice_endpoint *out)
 {
 	const struct json *list = json_path(e, "hints.forZones");
-	const char **v = view_take(r, json_count(list), sizeof *v);
+	const char **v =
+		json_count(list) ? view_take(r, json_count(list), sizeof *v) : NULL;
 
 	out->zones = v;
 	if (v)
@@ -242,8 +125,8 @@ static void hints(struct reading *r, const struct json *e, struct slice_endpoint
 		}
 }
 
-static void endpoint(
-	struct reading *r, const struct json *e, struct slice_endpoint *out)
+static void endpoint(struct reading *r, const struct json *e, const char *ns,
+	struct slice_endpoint *out)
 {
 	const struct json *ref = json_get(e, "targetRef");
 	bool is_pod = strcmp(json_text_or(ref, "kind", ""), "Pod") == 0;
@@ -253,7 +136,9 @@ static void endpoint(
 	out->node = view_text(r, json_text_at(e, "nodeName"));
 	out->zone = view_text(r, json_text_at(e, "zone"));
 	out->pod = is_pod ? view_text(r, json_text_at(ref, "name")) : "";
-	out->pod_ns = is_pod ? view_text(r, json_text_at(ref, "namespace")) : "";
+	out->pod_ns = is_pod && strcmp(json_text_or(ref, "namespace", ns), ns) != 0
+			      ? view_text(r, json_text_at(ref, "namespace"))
+			      : ns;
 	hints(r, e, out);
 }
 
@@ -279,8 +164,8 @@ static void read_slice(struct reading *r, struct view *view)
 	}
 	json_each(e, endpoints)
 	{
-		if (ip_of(json_at(json_get(e, "addresses"), 0), &v[s->nendpoints].ip))
-			endpoint(r, e, &v[s->nendpoints++]);
+		if (view_ip_of(json_at(json_get(e, "addresses"), 0), &v[s->nendpoints].ip))
+			endpoint(r, e, view->ns, &v[s->nendpoints++]);
 	}
 }
 
@@ -300,14 +185,14 @@ static void read_namespace(struct reading *r, struct view *view)
 
 static void read_owned(struct reading *r, struct view *view)
 {
-	owner(r, &container_of(view, struct owned_view, view)->owner);
+	view_owner(r, &container_of(view, struct owned_view, view)->owner);
 }
 
 static const struct view_type {
 	size_t size;
 	void (*read)(struct reading *r, struct view *v);
 } types[VIEW_KINDS] = {
-	[VIEW_POD] = {sizeof(struct pod_view), read_pod},
+	[VIEW_POD] = {sizeof(struct pod_view), view_read_pod},
 	[VIEW_SERVICE] = {sizeof(struct service_view), read_service},
 	[VIEW_SLICE] = {sizeof(struct slice_view), read_slice},
 	[VIEW_NODE] = {sizeof(struct node_view), read_node},
@@ -346,7 +231,8 @@ static struct view *read_into(
 }
 
 /* Twice: once to learn how much it takes, so that it is kept in just that much. */
-struct view *view_read(enum view_kind kind, const struct json *object)
+struct view *view_read(
+	struct view_pool *pool, enum view_kind kind, const struct json *object)
 {
 	struct arena trial = {.limit = VIEW_MAX}, a = {.limit = VIEW_MAX};
 	struct view *v = read_into(kind, object, &trial);
@@ -354,6 +240,8 @@ struct view *view_read(enum view_kind kind, const struct json *object)
 	a.chunk = trial.used;
 	arena_fini(&trial);
 	v = v ? read_into(kind, object, &a) : NULL;
+	if (v && kind == VIEW_POD && !view_shape_take(pool, v, object))
+		v = NULL;
 	if (v)
 		v->arena = a;
 	else
@@ -367,6 +255,8 @@ void view_free(struct view *v)
 
 	if (!v)
 		return;
+	if (v->kind == VIEW_POD)
+		view_shape_drop(v);
 	a = v->arena;
 	arena_fini(&a);
 }

@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "wire/json.h"
 
 enum view_kind {
@@ -78,25 +79,38 @@ struct http_probe {
 	uint16_t port;
 };
 
-struct pod_view {
-	struct view view;
+/*
+ * What pods of one template have alike: kept once for all of them.  Texts of annotations
+ * are NULL when absent.
+ */
+struct pod_shape {
+	struct map_node node; /* of the pool; its key is all that is below, as bytes */
+	struct view_pool *pool;
+	size_t pods;
+	struct arena arena; /* the shape lies in it, too */
 	struct owner owner;
-	const char *node, *account, *template_hash;
-	const char *control_ns;   /* whose proxy it has; "": none */
-	const char *opaque_ports; /* annotations; NULL when absent */
+	const char *account, *template_hash;
+	const char *control_ns; /* whose proxy it has; "": none */
+	const char *opaque_ports;
 	const char *skip_inbound_ports;
 	const char *default_policy;
 	struct labels labels;
 	uint16_t inbound_port; /* of its proxy; 0: none */
+	const struct container_port *ports;
+	size_t nports;
+	const struct http_probe *probes;
+	size_t nprobes;
+};
+
+struct pod_view {
+	struct view view;
+	const struct pod_shape *is;
+	const char *node;
 	bool host_network;
 	bool is_over; /* Succeeded or Failed */
 	struct ip host_ip;
 	const struct ip *ips;
 	size_t nips;
-	const struct container_port *ports;
-	size_t nports;
-	const struct http_probe *probes;
-	size_t nprobes;
 };
 
 struct service_port {
@@ -154,8 +168,14 @@ struct owned_view { /* VIEW_REPLICASET, VIEW_JOB */
 	struct owner owner;
 };
 
+/* What several views share; zeroed at first, empty once all of them are freed. */
+struct view_pool {
+	struct map shapes;
+};
+
 /* Owned; NULL when the object has no name or is absurdly large (1 MB as a view). */
-struct view *view_read(enum view_kind kind, const struct json *object);
+struct view *view_read(
+	struct view_pool *pool, enum view_kind kind, const struct json *object);
 void view_free(struct view *v); /* NULL is fine */
 /* Nothing of what anybody looks at differs.  May say no where it could say yes. */
 bool view_is_same(const struct view *a, const struct view *b);

@@ -42,6 +42,17 @@ struct labels view_labels(struct reading *r, const struct json *map);
 /* A LabelSelector; absent: everything. */
 struct selector view_selector(struct reading *r, const struct json *selector);
 
+void view_owner(struct reading *r, struct owner *out);
+bool view_ip_of(const struct json *j, struct ip *out);
+/* `member` of each in the list, or the items themselves. */
+const struct ip *view_ips(
+	struct reading *r, const struct json *list, const char *member, size_t *n);
+
+/* The pod's shape, from the pool or new; false when it is too large. */
+bool view_shape_take(struct view_pool *pool, struct view *v, const struct json *object);
+void view_shape_drop(struct view *v);
+
+void view_read_pod(struct reading *r, struct view *v);
 void view_read_server(struct reading *r, struct view *v);
 void view_read_server_authorization(struct reading *r, struct view *v);
 void view_read_authorization(struct reading *r, struct view *v);

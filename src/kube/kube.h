@@ -72,7 +72,7 @@ enum kube_event { KUBE_PUT, KUBE_GONE };
 
 struct kube_watch_user {
 	/* `object` is borrowed for the call: keep a small view, not the tree.  On
-	 * KUBE_GONE it may hold only metadata.namespace, name and uid. */
+	 * KUBE_GONE it may hold only metadata.namespace and name. */
 	void (*on_object)(void *arg, enum kube_event ev, const struct json *object);
 	void (*on_synced)(void *arg); /* the first list is complete */
 };

@@ -29,8 +29,8 @@ enum watch_next { NEXT_LIST, NEXT_STREAM };
 /* An object that the user was told of. */
 struct known {
 	struct map_node node; /* key: namespace/name */
-	uint64_t generation;  /* of the list that had it */
-	char *key, *uid;
+	uint32_t generation;  /* of the list that had it */
+	char key[];
 };
 
 struct kube_watch {
@@ -56,7 +56,7 @@ struct kube_watch {
 	char *version; /* resume from there */
 	char *more;    /* "continue" of the list, or NULL */
 	struct map known;
-	uint64_t generation;
+	uint32_t generation;
 	bool synced;
 	bool starting;     /* fetch_begin() has not returned */
 	bool heard;        /* the stream gave something */
@@ -100,8 +100,6 @@ static void all_well(struct kube_watch *w)
 static void known_drop(struct kube_watch *w, struct known *o)
 {
 	map_remove(&w->known, &o->node);
-	free(o->key);
-	free(o->uid);
 	free(o);
 }
 
@@ -117,22 +115,16 @@ static bool key_of(const struct json *object, char *out, size_t size)
 	return n > 0 && (size_t)n < size;
 }
 
-static void known_add(struct kube_watch *w, const char *key, const struct json *object)
+static void known_add(struct kube_watch *w, const char *key)
 {
 	struct known *o = map_get(&w->known, slice_of(key), struct known, node);
-	const char *uid = json_text_or(object, "metadata.uid", "");
+	size_t n = strlen(key);
 
 	if (!o) {
-		o = calloc(1, sizeof *o);
+		o = malloc(sizeof *o + n + 1);
 		must(o);
-		o->key = slice_dup(slice_of(key));
-		must(o->key);
-		must(map_insert(&w->known, &o->node, slice_of(o->key)) == 0);
-	}
-	if (!o->uid || strcmp(o->uid, uid) != 0) {
-		free(o->uid);
-		o->uid = slice_dup(slice_of(uid));
-		must(o->uid);
+		memcpy(o->key, key, n + 1);
+		must(map_insert(&w->known, &o->node, slice_bytes(o->key, n)) == 0);
 	}
 	o->generation = w->generation;
 }
@@ -154,7 +146,7 @@ static bool put(struct kube_watch *w, const struct json *object)
 		log_warn("kube", "an object without a name", LS("path", w->path));
 		return true;
 	}
-	known_add(w, key, object);
+	known_add(w, key);
 	return tell(w, KUBE_PUT, object);
 }
 
@@ -182,7 +174,6 @@ static bool tell_vanished(struct kube_watch *w, struct known *o)
 		json_set(meta, "namespace",
 			json_string_n(slice_bytes(o->key, (size_t)(slash - o->key))));
 	json_set_text(meta, "name", slash + 1);
-	json_set_text(meta, "uid", o->uid);
 	known_drop(w, o);
 	alive = tell(w, KUBE_GONE, object);
 	json_free(object);
