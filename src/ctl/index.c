@@ -207,8 +207,8 @@ static void place_pod(struct index *ix, struct pod_view *p)
 		if (p->is->ports[i].host_port)
 			place(ix, &p->view,
 				addr_key(key, SPACE_HOST_PORT,
-					&(struct addr){
-						p->host_ip, p->is->ports[i].host_port}));
+					&(struct addr){p->host_ip,
+						p->is->ports[i].host_port}));
 }
 
 static const char *all_key(char key[KEY_MAX], enum view_kind kind, const char *ns)
@@ -242,7 +242,8 @@ static void place_route(struct index *ix, struct route_view *r)
 		for (size_t k = 0; k < i; k++)
 			again |= same_parent(&r->parents[k].to, to);
 		if (!again)
-			place(ix, &r->view, routes_key(key, to->kind, to->ns, to->name));
+			place(ix, &r->view,
+				routes_key(key, to->kind, to->ns, to->name));
 	}
 }
 

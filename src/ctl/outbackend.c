@@ -29,8 +29,8 @@ static Outbound__Backend *backend(Meta__Metadata *meta, struct arena *a)
 	return m;
 }
 
-Outbound__Backend *backend_balance(const struct routing *r, const char *ns,
-	const char *name, uint16_t port)
+Outbound__Backend *backend_balance(
+	const struct routing *r, const char *ns, const char *name, uint16_t port)
 {
 	struct arena *a = r->a;
 	Outbound__Backend *m =
@@ -47,8 +47,8 @@ Outbound__Backend *backend_balance(const struct routing *r, const char *ns,
 	d->kind_case = OUTBOUND__BACKEND__ENDPOINT_DISCOVERY__KIND_DST;
 	d->dst = MAKE(Outbound__Backend__EndpointDiscovery__DestinationGet,
 		outbound__backend__endpoint_discovery__destination_get, a);
-	d->dst->path = make_text(
-		a, "%s.%s.svc.%s:%u", name, ns, r->cfg->cluster_domain, port);
+	d->dst->path =
+		make_text(a, "%s.%s.svc.%s:%u", name, ns, r->cfg->cluster_domain, port);
 	p->load_case = OUTBOUND__BACKEND__BALANCE_P2C__LOAD_PEAK_EWMA;
 	p->peak_ewma = MAKE(Outbound__Backend__BalanceP2c__PeakEwma,
 		outbound__backend__balance_p2c__peak_ewma, a);
@@ -78,16 +78,16 @@ static const char *what_is_wrong(const struct routing *r, const struct backend_r
 	if (*b->to.group || strcmp(b->to.kind, "Service") != 0)
 		return make_text(r->a, "backends of kind %s are not known", b->to.kind);
 	if (!b->port)
-		return make_text(r->a, "backend %s.%s has no port", b->to.name, b->to.ns);
-	if (!index_service(r->reader, b->to.ns, b->to.name))
 		return make_text(
-			r->a, "Service not found %s.%s", b->to.name, b->to.ns);
+			r->a, "backend %s.%s has no port", b->to.name, b->to.ns);
+	if (!index_service(r->reader, b->to.ns, b->to.name))
+		return make_text(r->a, "Service not found %s.%s", b->to.name, b->to.ns);
 	return NULL;
 }
 
 /* A backend that is not there answers with what is wrong, and keeps its share. */
-static Outbound__HttpRoute__RouteBackend *referred(
-	const struct routing *r, const struct backend_ref *b, bool grpc, uint64_t timeout)
+static Outbound__HttpRoute__RouteBackend *referred(const struct routing *r,
+	const struct backend_ref *b, bool grpc, uint64_t timeout)
 {
 	Outbound__HttpRoute__RouteBackend *m = MAKE(Outbound__HttpRoute__RouteBackend,
 		outbound__http_route__route_backend, r->a);
@@ -123,8 +123,8 @@ static Outbound__HttpRoute__RandomAvailable *weighted(
 		b = MAKE(Outbound__HttpRoute__WeightedRouteBackend,
 			outbound__http_route__weighted_route_backend, r->a);
 		b->weight = rule->backends[i].weight;
-		b->backend = referred(
-			r, &rule->backends[i], grpc, rule->backend_request);
+		b->backend =
+			referred(r, &rule->backends[i], grpc, rule->backend_request);
 		m->backends[m->n_backends++] = b;
 	}
 	return m;
@@ -154,8 +154,7 @@ Outbound__HttpRoute__Distribution *backend_distribution(
 
 	if (!rule || rule->nbackends == 0) {
 		m->kind_case = OUTBOUND__HTTP_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
-		m->first_available =
-			only_default(r, rule ? rule->backend_request : 0);
+		m->first_available = only_default(r, rule ? rule->backend_request : 0);
 		return m;
 	}
 	m->kind_case = OUTBOUND__HTTP_ROUTE__DISTRIBUTION__KIND_RANDOM_AVAILABLE;

@@ -40,8 +40,7 @@ struct said {
 
 static struct said said(const struct routing *r, const struct route_view *route)
 {
-	return (struct said){
-		route && route->traffic ? route->traffic : &nothing_said,
+	return (struct said){route && route->traffic ? route->traffic : &nothing_said,
 		r->traffic ? r->traffic : &nothing_said};
 }
 
@@ -128,10 +127,10 @@ static Outbound__GrpcRoute__Retry *grpc_retry(const struct said *s, struct arena
 Outbound__FailureAccrual *out_accrual(const struct routing *r)
 {
 	const struct traffic *t = r->traffic;
-	Outbound__FailureAccrual *m =
-		t && t->breaks ? MAKE(Outbound__FailureAccrual,
-					 outbound__failure_accrual, r->a)
-			       : NULL;
+	Outbound__FailureAccrual *m = t && t->breaks
+					      ? MAKE(Outbound__FailureAccrual,
+							outbound__failure_accrual, r->a)
+					      : NULL;
 
 	if (!m)
 		return NULL;
@@ -196,8 +195,7 @@ static Outbound__HttpRoute *http_route(
 
 Outbound__HttpRoute **out_http_routes(const struct routing *r, size_t *n)
 {
-	Outbound__HttpRoute **v =
-		MAKE_LIST(Outbound__HttpRoute *, r->http.n + 1, r->a);
+	Outbound__HttpRoute **v = MAKE_LIST(Outbound__HttpRoute *, r->http.n + 1, r->a);
 
 	for (size_t i = 0; i < r->http.n; i++)
 		v[i] = http_route(r, r->http.v[i]);
@@ -230,8 +228,7 @@ static Outbound__GrpcRoute__Rule *grpc_rule(const struct routing *r,
 
 Outbound__GrpcRoute **out_grpc_routes(const struct routing *r, size_t *n)
 {
-	Outbound__GrpcRoute **v =
-		MAKE_LIST(Outbound__GrpcRoute *, r->grpc.n, r->a);
+	Outbound__GrpcRoute **v = MAKE_LIST(Outbound__GrpcRoute *, r->grpc.n, r->a);
 
 	*n = r->grpc.n;
 	for (size_t i = 0; i < r->grpc.n; i++) {

@@ -32,7 +32,7 @@ const struct default_policy *default_policy_find(const char *name)
 		if (strcmp(policies[i].name, name) == 0)
 			return &policies[i];
 	return strcmp(name, default_policy_deny.name) == 0 ? &default_policy_deny
-							     : NULL;
+							   : NULL;
 }
 
 const char *default_policy_name(const struct default_policy *p)
@@ -106,8 +106,8 @@ static void set_networks(
 	m->networks = MAKE_LIST(Inbound__Network *, nets->n, a);
 	m->n_networks = nets->n;
 	for (size_t i = 0; i < nets->n; i++)
-		m->networks[i] = network(&nets->v[i].net, nets->v[i].except,
-			nets->v[i].nexcept, a);
+		m->networks[i] = network(
+			&nets->v[i].net, nets->v[i].except, nets->v[i].nexcept, a);
 }
 
 static const struct cidr everywhere[] = {{{.family = 4}, 0}, {{.family = 6}, 0}};
@@ -149,11 +149,10 @@ static void add_identity(struct authorizing *z, Inbound__ClientIdentities *m,
 	const char *name = id->name;
 
 	if (id->kind == IDENTITY_ACCOUNT)
-		name = make_text(z->arena, "%s.%s." ACCOUNTS_FMT, id->name, id->ns, ns,
-			domain);
-	else if (id->kind == IDENTITY_NAMESPACE)
 		name = make_text(
-			z->arena, "%s." ACCOUNTS_FMT, id->name, ns, domain);
+			z->arena, "%s.%s." ACCOUNTS_FMT, id->name, id->ns, ns, domain);
+	else if (id->kind == IDENTITY_NAMESPACE)
+		name = make_text(z->arena, "%s." ACCOUNTS_FMT, id->name, ns, domain);
 	if (id->kind == IDENTITY_SUFFIX || id->kind == IDENTITY_NAMESPACE) {
 		m->suffixes[m->n_suffixes++] = suffix(name, z->arena);
 		return;
@@ -166,8 +165,8 @@ static void add_identity(struct authorizing *z, Inbound__ClientIdentities *m,
 static Inbound__ClientIdentities *identities(
 	struct authorizing *z, const struct identity_refs *refs)
 {
-	Inbound__ClientIdentities *m = MAKE(
-		Inbound__ClientIdentities, inbound__client_identities, z->arena);
+	Inbound__ClientIdentities *m =
+		MAKE(Inbound__ClientIdentities, inbound__client_identities, z->arena);
 
 	m->identities = MAKE_LIST(Inbound__Identity *, refs->n, z->arena);
 	m->suffixes = MAKE_LIST(Inbound__IdentitySuffix *, refs->n, z->arena);
@@ -233,10 +232,9 @@ void authorize_default(
 		set_cidrs(m, cluster->v, cluster->n, z->arena);
 	else
 		set_everywhere(m, z->arena);
-	m->authentication = p->clients == ANYBODY ? by_anybody(z)
-			    : p->clients == ANY_TLS
-				    ? by_tls(z, NULL)
-				    : by_tls(z, &any_identity);
+	m->authentication = p->clients == ANYBODY   ? by_anybody(z)
+			    : p->clients == ANY_TLS ? by_tls(z, NULL)
+						    : by_tls(z, &any_identity);
 	add(z, out, m);
 }
 
@@ -287,7 +285,7 @@ static void by_server_authorization(struct authorizing *z,
 
 /* What an AuthorizationPolicy requires, as far as it was looked up. */
 struct required {
-	const struct networks *networks;    /* NULL: none were named */
+	const struct networks *networks; /* NULL: none were named */
 	struct identity_refs identities;
 	bool by_identity;
 	const char *wrong; /* NULL: all is well */
@@ -374,8 +372,7 @@ static void by_policy(struct authorizing *z, const struct authorization_view *p,
 		set_networks(m, q.networks, z->arena);
 	else
 		set_everywhere(m, z->arena);
-	m->authentication =
-		q.by_identity ? by_tls(z, &q.identities) : by_anybody(z);
+	m->authentication = q.by_identity ? by_tls(z, &q.identities) : by_anybody(z);
 	if (m->n_networks)
 		add(z, out, m);
 }
@@ -431,8 +428,7 @@ void authorize_server(
 	struct authorizing *z, const struct server_view *s, struct authz_list *out)
 {
 	size_t n;
-	const struct view **v =
-		sorted(z, VIEW_SERVER_AUTHORIZATION, s->view.ns, &n);
+	const struct view **v = sorted(z, VIEW_SERVER_AUTHORIZATION, s->view.ns, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct server_authorization_view *a = container_of(

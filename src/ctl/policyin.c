@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * InboundServerPolicies: what a pod's port speaks and who may use it, by the Server that
- * selects it, else by the pod's default policy (spec control-plane.md §4.2).
+ * InboundServerPolicies: what a pod's port speaks and who may use it, by the Server
+ * that selects it, else by the pod's default policy (spec control-plane.md §4.2).
  */
 #include "api/http_route.pb-c.h"
 #include "api/http_types.pb-c.h"
@@ -140,8 +140,8 @@ static struct route_list attached(struct port *port, bool grpc)
 	if (!port->server)
 		return (struct route_list){0};
 	parent = parent_of(port->server);
-	return routes_of(port->z.reader, &parent, 0, grpc, port->server->view.ns,
-		port->z.arena);
+	return routes_of(
+		port->z.reader, &parent, 0, grpc, port->server->view.ns, port->z.arena);
 }
 
 /* Response headers cannot be changed here: such filters are no part of the message. */
@@ -173,8 +173,8 @@ static Inbound__HttpRoute *http_route(struct port *port, const struct route_view
 	m->n_authorizations = authz.n;
 	m->rules = MAKE_LIST(Inbound__HttpRoute__Rule *, r->nrules, a);
 	for (size_t i = 0; i < r->nrules; i++) {
-		Inbound__HttpRoute__Rule *rule = MAKE(
-			Inbound__HttpRoute__Rule, inbound__http_route__rule, a);
+		Inbound__HttpRoute__Rule *rule =
+			MAKE(Inbound__HttpRoute__Rule, inbound__http_route__rule, a);
 
 		rule->matches = r->rules[i].http;
 		rule->n_matches = r->rules[i].nmatches;
@@ -198,8 +198,8 @@ static Inbound__GrpcRoute *grpc_route(struct port *port, const struct route_view
 	m->n_authorizations = authz.n;
 	m->rules = MAKE_LIST(Inbound__GrpcRoute__Rule *, r->nrules, a);
 	for (size_t i = 0; i < r->nrules; i++) {
-		Inbound__GrpcRoute__Rule *rule = MAKE(
-			Inbound__GrpcRoute__Rule, inbound__grpc_route__rule, a);
+		Inbound__GrpcRoute__Rule *rule =
+			MAKE(Inbound__GrpcRoute__Rule, inbound__grpc_route__rule, a);
 
 		rule->matches = r->rules[i].grpc;
 		rule->n_matches = r->rules[i].nmatches;
@@ -362,13 +362,13 @@ static enum verdict inbound_answer(struct topic *t, struct answer *out)
 		.number = ask->port};
 	Inbound__Server *m;
 
-	if (!port.pod) /* a pod that goes keeps its policy until its proxy is gone, too */
+	if (!port.pod) /* a pod that goes keeps its policy until its proxy is gone, too
+			*/
 		return t->answered ? SILENT
 				   : refuse(out, GRPC_NOT_FOUND, "no such pod");
 	port.server = server_of(&t->reader, port.pod, ask->port);
 	port.speaks = port.server ? port.server->protocol
-		      : pod_port_is_opaque(
-				&t->reader, port.z.cfg, port.pod, ask->port)
+		      : pod_port_is_opaque(&t->reader, port.z.cfg, port.pod, ask->port)
 			      ? SERVER_OPAQUE
 			      : SERVER_DETECT;
 	m = MAKE(Inbound__Server, inbound__server, a);

@@ -135,13 +135,7 @@ static Outbound__ProxyProtocol__Detect *detect(const struct routing *r)
 
 /* ---- policies ---- */
 
-enum speaks {
-	SPEAKS_DETECT,
-	SPEAKS_HTTP1,
-	SPEAKS_HTTP2,
-	SPEAKS_GRPC,
-	SPEAKS_OPAQUE
-};
+enum speaks { SPEAKS_DETECT, SPEAKS_HTTP1, SPEAKS_HTTP2, SPEAKS_GRPC, SPEAKS_OPAQUE };
 
 /* What a port declares.  What we do not know is not looked into. */
 static enum speaks declared(const struct service_port *p)
@@ -205,8 +199,8 @@ static struct route_list attached(
 	struct route_list all = {0};
 
 	if (*ask->client_ns && strcmp(ask->client_ns, s->ns) != 0)
-		all = routes_of(&t->reader, &parent, ask->at.port, is_grpc,
-			ask->client_ns, a);
+		all = routes_of(
+			&t->reader, &parent, ask->at.port, is_grpc, ask->client_ns, a);
 	return all.n ? all
 		     : routes_of(&t->reader, &parent, ask->at.port, is_grpc, s->ns, a);
 }
@@ -231,8 +225,7 @@ static enum speaks spoken(
 	return speaks;
 }
 
-static struct routing routing_new(
-	struct topic *t, const char *name, struct answer *out)
+static struct routing routing_new(struct topic *t, const char *name, struct answer *out)
 {
 	return (struct routing){.a = &out->arena,
 		.reader = &t->reader,

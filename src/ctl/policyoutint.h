@@ -11,15 +11,15 @@ struct routing {
 	struct arena *a;
 	struct reader *reader;
 	const struct destination_config *cfg;
-	Outbound__Backend *backend; /* by default; NULL: forbidden */
+	Outbound__Backend *backend;          /* by default; NULL: forbidden */
 	const char *http_name, *opaque_name; /* of the default routes */
 	const struct traffic *traffic;       /* the Service's; NULL: none */
 	struct route_list http, grpc;        /* attached ones */
 };
 
 /* ---- backends ---- */
-Outbound__Backend *backend_balance(const struct routing *r, const char *ns,
-	const char *name, uint16_t port);
+Outbound__Backend *backend_balance(
+	const struct routing *r, const char *ns, const char *name, uint16_t port);
 Outbound__Backend *backend_forward(
 	const struct routing *r, const struct addr *at, Meta__Metadata *meta);
 /* Where a rule leads; NULL or one without backends: the default. */

@@ -5,8 +5,8 @@
 
 /* ---- which ---- */
 
-static bool names(const struct route_view *r, const struct object_ref *parent,
-	uint16_t port)
+static bool names(
+	const struct route_view *r, const struct object_ref *parent, uint16_t port)
 {
 	for (size_t i = 0; i < r->nparents; i++) {
 		const struct parent_ref *p = &r->parents[i];
@@ -82,8 +82,8 @@ Outbound__HttpRoute__Filter **rule_filters(
 
 	*n = 0;
 	if (rule->unknown)
-		v[(*n)++] = failure_filter(grpc,
-			make_text(a, "filter %s is not known", rule->unknown), a);
+		v[(*n)++] = failure_filter(
+			grpc, make_text(a, "filter %s is not known", rule->unknown), a);
 	for (size_t i = 0; i < rule->nfilters; i++)
 		v[(*n)++] = rule->filters[i];
 	return v;
@@ -91,8 +91,8 @@ Outbound__HttpRoute__Filter **rule_filters(
 
 Meta__Metadata *route_metadata(const struct route_view *r, struct arena *a)
 {
-	Meta__Metadata *m = api_meta(
-		route_group(r), route_kind(r), r->view.ns, r->view.name, 0, a);
+	Meta__Metadata *m =
+		api_meta(route_group(r), route_kind(r), r->view.ns, r->view.name, 0, a);
 
 	must(m);
 	return m;

@@ -173,8 +173,8 @@ struct profile_view {
 	struct view view;
 	Destination__Route **routes;
 	size_t nroutes;
-	Destination__RetryBudget *budget;    /* NULL: the preset */
-	Destination__WeightedDst **dsts;     /* authorities as written */
+	Destination__RetryBudget *budget; /* NULL: the preset */
+	Destination__WeightedDst **dsts;  /* authorities as written */
 	size_t ndsts;
 	const char *opaque_ports; /* "80,90-99"; NULL: not said */
 };

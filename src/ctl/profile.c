@@ -25,8 +25,8 @@ static const struct profile_view *profile_of(
 	snprintf(name, sizeof name, "%s.%s.svc.%s", s->view.name, s->view.ns,
 		cfg->cluster_domain);
 	if (*ask->client_ns)
-		found = index_named_as(&t->reader, VIEW_PROFILE, profile_view,
-			ask->client_ns, name);
+		found = index_named_as(
+			&t->reader, VIEW_PROFILE, profile_view, ask->client_ns, name);
 	return found ? found
 		     : index_named_as(&t->reader, VIEW_PROFILE, profile_view,
 			       s->view.ns, name);
@@ -54,7 +54,7 @@ static enum verdict tell(struct answer *out, const void *m)
 /* ---- a Service ---- */
 
 /* "host" has the port that was asked for. */
-static Destination__WeightedDst *override(
+static Destination__WeightedDst * override(
 	const Destination__WeightedDst *from, uint16_t port, struct arena *a)
 {
 	Destination__WeightedDst *m =

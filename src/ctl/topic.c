@@ -153,7 +153,8 @@ static void keep(struct topic *t, const struct messages *m)
 	struct slice s = buf_slice(&m->bytes);
 
 	buf_fini(&t->last.bytes);
-	t->last.bytes = (struct buf){.p = malloc(s.n ? s.n : 1), .end = s.n, .cap = s.n};
+	t->last.bytes =
+		(struct buf){.p = malloc(s.n ? s.n : 1), .end = s.n, .cap = s.n};
 	must(t->last.bytes.p);
 	if (s.n)
 		memcpy(t->last.bytes.p, s.p, s.n);

@@ -94,7 +94,8 @@ static void read_service(struct reading *r, struct view *view)
 			      "Local") == 0;
 	s->ips = view_ips(r, json_path(r->o, "spec.clusterIPs"), NULL, &s->nips);
 	if (!s->nips)
-		s->nips = view_ip_of(json_path(r->o, "spec.clusterIP"), (struct ip *)s->ips);
+		s->nips = view_ip_of(
+			json_path(r->o, "spec.clusterIP"), (struct ip *)s->ips);
 	s->ports = v;
 	if (!v)
 		return;
@@ -102,10 +103,11 @@ static void read_service(struct reading *r, struct view *view)
 	{
 		if (strcmp(json_text_or(p, "protocol", "TCP"), "TCP") != 0)
 			continue;
-		v[s->nports++] = (struct service_port){view_text(r, json_text_at(p, "name")),
-			view_text(r, json_text_at(p, "appProtocol")),
-			view_port_of(json_int_at(p, "port", 0)),
-			view_port_of(json_int_at(p, "targetPort", 0))};
+		v[s->nports++] =
+			(struct service_port){view_text(r, json_text_at(p, "name")),
+				view_text(r, json_text_at(p, "appProtocol")),
+				view_port_of(json_int_at(p, "port", 0)),
+				view_port_of(json_int_at(p, "targetPort", 0))};
 	}
 }
 
@@ -158,13 +160,14 @@ static void read_slice(struct reading *r, struct view *view)
 	json_each(port, ports)
 	{
 		if (strcmp(json_text_or(port, "protocol", "TCP"), "TCP") == 0)
-			p[s->nports++] =
-				(struct slice_port){view_text(r, json_text_at(port, "name")),
-					view_port_of(json_int_at(port, "port", 0))};
+			p[s->nports++] = (struct slice_port){
+				view_text(r, json_text_at(port, "name")),
+				view_port_of(json_int_at(port, "port", 0))};
 	}
 	json_each(e, endpoints)
 	{
-		if (view_ip_of(json_at(json_get(e, "addresses"), 0), &v[s->nendpoints].ip))
+		if (view_ip_of(
+			    json_at(json_get(e, "addresses"), 0), &v[s->nendpoints].ip))
 			endpoint(r, e, view->ns, &v[s->nendpoints++]);
 	}
 }

@@ -80,8 +80,8 @@ struct http_probe {
 };
 
 /*
- * What pods of one template have alike: kept once for all of them.  Texts of annotations
- * are NULL when absent.
+ * What pods of one template have alike: kept once for all of them.  Texts of
+ * annotations are NULL when absent.
  */
 struct pod_shape {
 	struct map_node node; /* of the pool; its key is all that is below, as bytes */
@@ -120,11 +120,11 @@ struct service_port {
 
 struct service_view {
 	struct view view;
-	const char *opaque_ports; /* annotation; NULL when absent */
+	const char *opaque_ports;      /* annotation; NULL when absent */
 	const struct traffic *traffic; /* policyview.h; NULL when it says nothing */
-	bool is_external;         /* ExternalName */
-	bool is_local;            /* internalTrafficPolicy: Local */
-	const struct ip *ips;     /* clusterIPs */
+	bool is_external;              /* ExternalName */
+	bool is_local;                 /* internalTrafficPolicy: Local */
+	const struct ip *ips;          /* clusterIPs */
 	size_t nips;
 	const struct service_port *ports;
 	size_t nports;

@@ -36,7 +36,7 @@ static inline char *view_field(struct reading *r, const char *s)
 		(r)->full |= !new_;                                                    \
 		new_;                                                                  \
 	})
-uint16_t view_port_of(int64_t n);                        /* 0: none */
+uint16_t view_port_of(int64_t n); /* 0: none */
 /* metadata.labels, in the order of their keys' bytes as written. */
 struct labels view_labels(struct reading *r, const struct json *map);
 /* A LabelSelector; absent: everything. */

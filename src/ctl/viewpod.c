@@ -133,8 +133,8 @@ static void key_number(struct buf *key, uint64_t n)
 static void key_of(const struct pod_shape *s, struct buf *key)
 {
 	const char *const texts[] = {s->owner.kind, s->owner.name, s->account,
-		s->template_hash, s->control_ns, s->opaque_ports,
-		s->skip_inbound_ports, s->default_policy};
+		s->template_hash, s->control_ns, s->opaque_ports, s->skip_inbound_ports,
+		s->default_policy};
 
 	for (size_t i = 0; i < countof(texts); i++)
 		key_text(key, texts[i]);
@@ -147,7 +147,8 @@ static void key_of(const struct pod_shape *s, struct buf *key)
 	key_number(key, s->nports);
 	for (size_t i = 0; i < s->nports; i++) {
 		key_text(key, s->ports[i].name);
-		key_number(key, (uint64_t)s->ports[i].port << 16 | s->ports[i].host_port);
+		key_number(
+			key, (uint64_t)s->ports[i].port << 16 | s->ports[i].host_port);
 	}
 	for (size_t i = 0; i < s->nprobes; i++) {
 		key_text(key, s->probes[i].path);
@@ -198,9 +199,9 @@ bool view_shape_take(struct view_pool *pool, struct view *v, const struct json *
 
 	read_shape(&r, &tried);
 	key_of(&tried, &key);
-	s = r.full || key.failed ? NULL
-				 : map_get(&pool->shapes, buf_slice(&key),
-					   struct pod_shape, node);
+	s = r.full || key.failed
+		    ? NULL
+		    : map_get(&pool->shapes, buf_slice(&key), struct pod_shape, node);
 	if (!s && !r.full && !key.failed)
 		s = shape_add(pool, object, buf_slice(&key),
 			trial.used + sizeof *s + buf_len(&key) + 64);

@@ -14,8 +14,8 @@ struct labels view_labels(struct reading *r, const struct json *map)
 	if (v)
 		json_each(l, map)
 		{
-			v[all.n++] = (struct label){view_text(r, json_key(l)),
-				view_text(r, json_text(l))};
+			v[all.n++] = (struct label){
+				view_text(r, json_key(l)), view_text(r, json_text(l))};
 		}
 	return all;
 }
@@ -77,8 +77,8 @@ static bool operator_find(const char *name, enum requires *op)
 }
 
 /* `list`: one text, or a list of them. */
-static void requirement(
-	struct reading *r, struct requirement *q, const char *key, const struct json *list)
+static void requirement(struct reading *r, struct requirement *q, const char *key,
+	const struct json *list)
 {
 	size_t n = json_text(list) ? 1 : json_count(list);
 	const char **v = view_take(r, n, sizeof *v);
@@ -110,8 +110,7 @@ struct selector view_selector(struct reading *r, const struct json *selector)
 	}
 	json_each(x, expressions)
 	{
-		s.broken |= !operator_find(
-			json_text_or(x, "operator", ""), &v[s.n].op);
+		s.broken |= !operator_find(json_text_or(x, "operator", ""), &v[s.n].op);
 		requirement(r, &v[s.n++], json_text_or(x, "key", ""),
 			json_get(x, "values"));
 	}
@@ -146,8 +145,8 @@ static struct networks networks(struct reading *r, const struct json *list)
 	json_each(x, list)
 	{
 		struct network *net = &v[all.n];
-		bool broken = !cidr_parse(
-			slice_of(json_text_or(x, "cidr", "")), &net->net);
+		bool broken =
+			!cidr_parse(slice_of(json_text_or(x, "cidr", "")), &net->net);
 
 		net->except =
 			excepted(r, json_get(x, "except"), &net->nexcept, &broken);
@@ -176,7 +175,10 @@ static void add_names(
 			continue;
 		at->v[at->n++] = (struct identity_ref){
 			all || suffix ? IDENTITY_SUFFIX : IDENTITY_EXACT,
-			view_text(r, all ? "" : suffix ? s + 2 : s), ""};
+			view_text(r, all      ? ""
+				     : suffix ? s + 2
+					      : s),
+			""};
 	}
 }
 
@@ -236,7 +238,8 @@ bool server_has_port(const struct server_view *s, uint16_t port, const char *nam
 void view_read_server(struct reading *r, struct view *view)
 {
 	struct server_view *s = container_of(view, struct server_view, view);
-	const struct json *spec = json_get(r->o, "spec"), *port = json_get(spec, "port"),
+	const struct json *spec = json_get(r->o, "spec"),
+			  *port = json_get(spec, "port"),
 			  *pods = json_get(spec, "podSelector");
 	const char *protocol = json_text_or(spec, "proxyProtocol", "unknown");
 

@@ -16,8 +16,8 @@ static Destination__RequestMatch *request(
 static Destination__RequestMatch__Seq *requests(
 	struct reading *r, const struct json *list, int depth)
 {
-	Destination__RequestMatch__Seq *m = VIEW_NEW(r, Destination__RequestMatch__Seq,
-		destination__request_match__seq);
+	Destination__RequestMatch__Seq *m = VIEW_NEW(
+		r, Destination__RequestMatch__Seq, destination__request_match__seq);
 
 	if (!m)
 		return NULL;
@@ -110,7 +110,7 @@ static Destination__RequestMatch *request(
 	if (any)
 		v[n++] = seq_match(
 			r, DESTINATION__REQUEST_MATCH__MATCH_ANY, any, depth - 1);
-	if (not)
+	if (not )
 		v[n++] = not_match(r, not, depth - 1);
 	if (n <= 1)
 		return v[0];
@@ -132,8 +132,8 @@ static Destination__ResponseMatch *response(
 static Destination__ResponseMatch__Seq *responses(
 	struct reading *r, const struct json *list, int depth)
 {
-	Destination__ResponseMatch__Seq *m = VIEW_NEW(r, Destination__ResponseMatch__Seq,
-		destination__response_match__seq);
+	Destination__ResponseMatch__Seq *m = VIEW_NEW(
+		r, Destination__ResponseMatch__Seq, destination__response_match__seq);
 
 	if (!m)
 		return NULL;
@@ -151,8 +151,8 @@ static Destination__ResponseMatch__Seq *responses(
 
 static Destination__HttpStatusRange *status(struct reading *r, const struct json *j)
 {
-	Destination__HttpStatusRange *m =
-		VIEW_NEW(r, Destination__HttpStatusRange, destination__http_status_range);
+	Destination__HttpStatusRange *m = VIEW_NEW(
+		r, Destination__HttpStatusRange, destination__http_status_range);
 	int64_t min = json_int_at(j, "min", 0), max = json_int_at(j, "max", 0);
 
 	if (!m)
@@ -181,7 +181,7 @@ static Destination__ResponseMatch *response(
 	} else if (any) {
 		m->match_case = DESTINATION__RESPONSE_MATCH__MATCH_ANY;
 		m->any = responses(r, any, depth - 1);
-	} else if (not) {
+	} else if (not ) {
 		m->match_case = DESTINATION__RESPONSE_MATCH__MATCH_NOT;
 		m->not_ = response(r, not, depth - 1);
 	}
@@ -195,8 +195,8 @@ static void classes(struct reading *r, Destination__Route *m, const struct json 
 	m->response_classes = view_take(r, json_count(list), sizeof(void *));
 	json_each(x, list)
 	{
-		Destination__ResponseClass *c =
-			VIEW_NEW(r, Destination__ResponseClass, destination__response_class);
+		Destination__ResponseClass *c = VIEW_NEW(
+			r, Destination__ResponseClass, destination__response_class);
 
 		if (!c || !m->response_classes)
 			return;
@@ -238,8 +238,7 @@ static Destination__Route *route(struct reading *r, const struct json *j)
 	return m;
 }
 
-static void routes(
-	struct reading *r, struct profile_view *p, const struct json *list)
+static void routes(struct reading *r, struct profile_view *p, const struct json *list)
 {
 	p->routes = view_take(r, json_count(list), sizeof(void *));
 	json_each(x, list)
@@ -262,8 +261,7 @@ static Destination__RetryBudget *budget(struct reading *r, const struct json *j)
 	if (!m || !j)
 		return NULL;
 	m->retry_ratio = (float)json_real(json_get(j, "retryRatio"), 0.2);
-	m->min_retries_per_second =
-		(uint32_t)json_int_at(j, "minRetriesPerSecond", 10);
+	m->min_retries_per_second = (uint32_t)json_int_at(j, "minRetriesPerSecond", 10);
 	(void)duration_parse_go(slice_of(json_text_at(j, "ttl")), &ns);
 	m->ttl = api_duration(ns, r->a);
 	r->full |= !m->ttl;
@@ -294,8 +292,8 @@ static void overrides(
 	p->dsts = view_take(r, json_count(list), sizeof(void *));
 	json_each(x, list)
 	{
-		Destination__WeightedDst *m =
-			VIEW_NEW(r, Destination__WeightedDst, destination__weighted_dst);
+		Destination__WeightedDst *m = VIEW_NEW(
+			r, Destination__WeightedDst, destination__weighted_dst);
 
 		if (!m || !p->dsts)
 			return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTPRoute and GRPCRoute (Gateway API): rules as the parts of messages they come to. */
+/* HTTPRoute and GRPCRoute (Gateway API): rules as the parts of messages they come to.
+ */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/obj.h"
@@ -75,13 +76,14 @@ static bool is_regex(const struct json *j)
 
 static HttpRoute__PathMatch *path(struct reading *r, const struct json *j)
 {
-	HttpRoute__PathMatch *m = VIEW_NEW(r, HttpRoute__PathMatch, http_route__path_match);
+	HttpRoute__PathMatch *m =
+		VIEW_NEW(r, HttpRoute__PathMatch, http_route__path_match);
 	const char *type = json_text_or(j, "type", "PathPrefix");
 
 	if (!m)
 		return NULL;
 	m->kind_case = strcmp(type, "Exact") == 0 ? HTTP_ROUTE__PATH_MATCH__KIND_EXACT
-		       : is_regex(j)		  ? HTTP_ROUTE__PATH_MATCH__KIND_REGEX
+		       : is_regex(j)              ? HTTP_ROUTE__PATH_MATCH__KIND_REGEX
 						  : HTTP_ROUTE__PATH_MATCH__KIND_PREFIX;
 	m->exact = view_field(r, json_text_or(j, "value", "/")); /* a union */
 	return m;
@@ -237,8 +239,8 @@ static char **texts(struct reading *r, const struct json *list, size_t *n)
 static void request_modifier(
 	struct reading *r, Outbound__HttpRoute__Filter *f, const struct json *j)
 {
-	HttpRoute__RequestHeaderModifier *m = VIEW_NEW(r, HttpRoute__RequestHeaderModifier,
-		http_route__request_header_modifier);
+	HttpRoute__RequestHeaderModifier *m = VIEW_NEW(r,
+		HttpRoute__RequestHeaderModifier, http_route__request_header_modifier);
 
 	if (!m)
 		return;
@@ -252,8 +254,9 @@ static void request_modifier(
 static void response_modifier(
 	struct reading *r, Outbound__HttpRoute__Filter *f, const struct json *j)
 {
-	HttpRoute__ResponseHeaderModifier *m = VIEW_NEW(r, HttpRoute__ResponseHeaderModifier,
-		http_route__response_header_modifier);
+	HttpRoute__ResponseHeaderModifier *m =
+		VIEW_NEW(r, HttpRoute__ResponseHeaderModifier,
+			http_route__response_header_modifier);
 
 	if (!m)
 		return;
@@ -287,8 +290,9 @@ static HttpTypes__Scheme *scheme(struct reading *r, const char *name)
 	if (!m)
 		return NULL;
 	m->type_case = HTTP_TYPES__SCHEME__TYPE_REGISTERED;
-	m->registered = strcmp(name, "https") == 0 ? HTTP_TYPES__SCHEME__REGISTERED__HTTPS
-						   : HTTP_TYPES__SCHEME__REGISTERED__HTTP;
+	m->registered = strcmp(name, "https") == 0
+				? HTTP_TYPES__SCHEME__REGISTERED__HTTPS
+				: HTTP_TYPES__SCHEME__REGISTERED__HTTP;
 	return m;
 }
 
@@ -354,8 +358,8 @@ static const char *filters(struct reading *r, const struct json *list,
 
 /* ---- parents and backends ---- */
 
-static struct object_ref ref(struct reading *r, const struct json *j,
-	const struct object_ref *preset)
+static struct object_ref ref(
+	struct reading *r, const struct json *j, const struct object_ref *preset)
 {
 	const char *group = json_text_or(j, "group", preset->group);
 
@@ -413,8 +417,8 @@ static void parents(
 	struct reading *r, struct route_view *route, const struct json *list)
 {
 	bool ours = route->view.kind == VIEW_HTTPROUTE;
-	struct object_ref preset = {route_group(route), ours ? "Server" : "Gateway",
-		route->view.ns, ""};
+	struct object_ref preset = {
+		route_group(route), ours ? "Server" : "Gateway", route->view.ns, ""};
 	struct parent_ref *v = view_take(r, json_count(list), sizeof *v);
 
 	route->parents = v;
@@ -433,8 +437,7 @@ void view_read_route(struct reading *r, struct view *view)
 			  *rules = json_get(spec, "rules");
 	struct route_rule *v = view_take(r, json_count(rules), sizeof *v);
 
-	route->created =
-		view_text(r, json_text_at(r->o, "metadata.creationTimestamp"));
+	route->created = view_text(r, json_text_at(r->o, "metadata.creationTimestamp"));
 	route->is_grpc = view->kind == VIEW_GRPCROUTE;
 	route->traffic = view_traffic(r);
 	hosts(r, route, json_get(spec, "hostnames"));

@@ -96,8 +96,7 @@ static void accrual(const struct reading *r, struct traffic *t)
 
 	t->breaks = kind && strcmp(kind, "consecutive") == 0;
 	t->break_after = count_at(r, ACCRUAL "-consecutive-max-failures", 7);
-	t->penalty_min =
-		duration_at(r, ACCRUAL "-consecutive-min-penalty", NS_PER_S);
+	t->penalty_min = duration_at(r, ACCRUAL "-consecutive-min-penalty", NS_PER_S);
 	t->penalty_max =
 		duration_at(r, ACCRUAL "-consecutive-max-penalty", 60 * NS_PER_S);
 	t->jitter = jitter(ANNOTATION(r->o, ACCRUAL "-consecutive-jitter-ratio"));
@@ -105,8 +104,8 @@ static void accrual(const struct reading *r, struct traffic *t)
 
 static bool says_something(const struct json *annotations)
 {
-	static const char *const heads[] = {"retry.linkerd.io/", "timeout.linkerd.io/",
-		"balancer.linkerd.io/"};
+	static const char *const heads[] = {
+		"retry.linkerd.io/", "timeout.linkerd.io/", "balancer.linkerd.io/"};
 
 	json_each(a, annotations)
 	{

@@ -50,8 +50,8 @@ bool pod_port_is_opaque(struct reader *r, const struct destination_config *cfg,
 
 	if (s)
 		return s->protocol == SERVER_OPAQUE;
-	return ports_have(p->is->opaque_ports ? p->is->opaque_ports : cfg->opaque_ports, port,
-		pod_port_name(p, port));
+	return ports_have(p->is->opaque_ports ? p->is->opaque_ports : cfg->opaque_ports,
+		port, pod_port_name(p, port));
 }
 
 const struct service_port *service_port(const struct service_view *s, uint16_t port)
@@ -138,16 +138,16 @@ static void set_identity(struct labeling *l, const struct destination_config *cf
 			destination__tls_identity__dns_like_identity, l->a);
 
 	name->name = make_text(l->a, "%s.%s.serviceaccount.identity.%s.%s",
-		*p->is->account ? p->is->account : "default", p->view.ns, cfg->namespace,
-		cfg->trust_domain);
+		*p->is->account ? p->is->account : "default", p->view.ns,
+		cfg->namespace, cfg->trust_domain);
 	id->strategy_case = DESTINATION__TLS_IDENTITY__STRATEGY_DNS_LIKE_IDENTITY;
 	id->dns_like_identity = name;
 	id->server_name = name;
 	l->m->tls_identity = id;
 }
 
-static void set_hint(struct labeling *l, struct topic *t, const struct pod_view *p,
-	uint16_t port)
+static void set_hint(
+	struct labeling *l, struct topic *t, const struct pod_view *p, uint16_t port)
 {
 	const struct destination_config *cfg = topic_context(t);
 	Destination__ProtocolHint *h =
@@ -163,7 +163,8 @@ static void set_hint(struct labeling *l, struct topic *t, const struct pod_view 
 		h->protocol_case = DESTINATION__PROTOCOL_HINT__PROTOCOL_H2;
 		h->h2 = MAKE(Common__Empty, common__empty, l->a);
 	}
-	if ((opaque || cfg->transport_header) && p->is->inbound_port && !is_proxys_own) {
+	if ((opaque || cfg->transport_header) && p->is->inbound_port &&
+		!is_proxys_own) {
 		h->opaque_transport = MAKE(Destination__ProtocolHint__OpaqueTransport,
 			destination__protocol_hint__opaque_transport, l->a);
 		h->opaque_transport->inbound_port = p->is->inbound_port;

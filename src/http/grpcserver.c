@@ -10,7 +10,7 @@
 #include "net/tlsconn.h"
 
 #define BACKLOG_MAX ((size_t)64 * 1024 * 1024) /* of one call that nobody reads */
-#define CALL_CHUNK  512 /* calls last, and there are thousands */
+#define CALL_CHUNK  3072                       /* calls last, and there are thousands */
 
 struct grpc_server {
 	struct loop *loop;

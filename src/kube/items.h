@@ -3,11 +3,12 @@
 #define KUBE_ITEMS_H
 
 /*
- * A list of objects as it comes, cut into its items: {"metadata": …, "items": [{…},{…}]}.
- * One object is in memory at a time, however long the list is.  Without I/O.
+ * A list of objects as it comes, cut into its items: {"metadata": …, "items":
+ * [{…},{…}]}. One object is in memory at a time, however long the list is.  Without
+ * I/O.
  *
- * Only brackets and texts are looked at: an item may turn out to be no JSON, that is for
- * who parses it.  Limits: `max` bytes of an item, and of all that is not in items.
+ * Only brackets and texts are looked at: an item may turn out to be no JSON, that is
+ * for who parses it.  Limits: `max` bytes of an item, and of all that is not in items.
  */
 #include "base/buf.h"
 

@@ -37,7 +37,7 @@ struct kube_watch {
 	struct list node; /* of kube.watches */
 	struct kube *kube;
 	char *paths, *query;
-	char *path; /* the one of `paths` that is tried or watched; owned */
+	char *path;   /* the one of `paths` that is tried or watched; owned */
 	size_t tried; /* how many of them the server did not have */
 	const struct kube_watch_user *user;
 	void *arg;
@@ -241,8 +241,8 @@ static void list_again(struct kube_watch *w)
 static void skipped(struct kube_watch *w, const char *why)
 {
 	w->skipped++;
-	log_warn("kube", "an object was skipped", LS("path", w->path),
-		LS("error", why), LI("skipped", w->skipped));
+	log_warn("kube", "an object was skipped", LS("path", w->path), LS("error", why),
+		LI("skipped", w->skipped));
 }
 
 /* False: no more of this list (the watch may be gone). */

@@ -258,8 +258,7 @@ static bool print_short(const ProtobufCMessage *m, struct buf *out)
 		 api_to_addr((const void *)m, &at))
 		buf_text(out, addr_text(&at, text));
 	else if (type == &common__duration__descriptor)
-		buf_printf(out, "%gs",
-			(double)api_to_ns((const void *)m, 0) / 1e9);
+		buf_printf(out, "%gs", (double)api_to_ns((const void *)m, 0) / 1e9);
 	else if (type == &common__label__descriptor)
 		buf_printf(out, "%s=%s", ((const Common__Label *)m)->key,
 			((const Common__Label *)m)->value);
@@ -368,7 +367,8 @@ void textproto_print(const ProtobufCMessage *m, struct buf *out)
 			(const void *)((const char *)m + f->quantifier_offset);
 
 		if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-			for (size_t k = 0; k < *(const size_t *)(const void *)which; k++)
+			for (size_t k = 0; k < *(const size_t *)(const void *)which;
+				k++)
 				print_field(f,
 					*(const char *const *)(const void *)at +
 						k * item_size(f),

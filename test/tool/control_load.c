@@ -5,11 +5,12 @@
  *
  *	control_load PODS SERVICES SUBSCRIBERS SHARE CHURN SECONDS CA
  *
- * Says "api PORT" (over TLS; the authority is written to the file CA); reads "DESTINATION POLICY" (two addresses) and says "subscribed" when
- * every call was answered once; reads a line, and for SECONDS replaces CHURN pods a
- * second: the new pod appears, its Service's slice has it instead of the old one, the
- * old one goes.  Then it says, as one line of JSON, how long it took until subscribers
- * of the Service had the new address (ms).  SHARE subscribers use one connection.
+ * Says "api PORT" (over TLS; the authority is written to the file CA); reads
+ *"DESTINATION POLICY" (two addresses) and says "subscribed" when every call was
+ *answered once; reads a line, and for SECONDS replaces CHURN pods a second: the new pod
+ *appears, its Service's slice has it instead of the old one, the old one goes.  Then it
+ *says, as one line of JSON, how long it took until subscribers of the Service had the
+ *new address (ms).  SHARE subscribers use one connection.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,7 +44,7 @@ static struct {
 	struct site *site;
 	struct snap creds;
 	unsigned *generation; /* of each pod */
-	uint64_t *changed;    /* when the pod's slice was last sent; 0: not waited for */
+	uint64_t *changed; /* when the pod's slice was last sent; 0: not waited for */
 	uint64_t version;
 	struct call *watches[3]; /* pods, slices, services: who watches */
 	unsigned answered;
@@ -78,20 +79,24 @@ static void meta(struct buf *b, const char *ns, const char *name, const char *mo
 {
 	buf_printf(b,
 		"\"metadata\":{\"namespace\":\"%s\",\"name\":\"%s\",\"uid\":"
-		"\"5f0c1c9e-2f4e-4c0a-9f6b-%012" PRIx64 "\",\"resourceVersion\":\"%" PRIu64
+		"\"5f0c1c9e-2f4e-4c0a-9f6b-%012" PRIx64
+		"\",\"resourceVersion\":\"%" PRIu64
 		"\",\"creationTimestamp\":\"2026-01-01T00:00:00Z\",%s"
 		"\"managedFields\":[",
-		ns, name, hash_bytes(name, strlen(name)) & 0xffffffffffff, t.version, more);
+		ns, name, hash_bytes(name, strlen(name)) & 0xffffffffffff, t.version,
+		more);
 	/* as long as they are: three managers, each with its fields */
 	for (int i = 0; i < 3; i++)
 		buf_printf(b,
-			"%s{\"manager\":\"kube-controller-%d\",\"operation\":\"Update\","
+			"%s{\"manager\":\"kube-controller-%d\",\"operation\":"
+			"\"Update\","
 			"\"apiVersion\":\"v1\",\"time\":\"2026-01-01T00:00:00Z\","
 			"\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:metadata\":{"
 			"\"f:generateName\":{},\"f:labels\":{\".\":{},\"f:app\":{},"
 			"\"f:pod-template-hash\":{}}},\"f:spec\":{\"f:containers\":{"
 			"\"k:{\\\"name\\\":\\\"app\\\"}\":{\".\":{},\"f:image\":{},"
-			"\"f:imagePullPolicy\":{},\"f:name\":{},\"f:ports\":{\".\":{}}}}}}}",
+			"\"f:imagePullPolicy\":{},\"f:name\":{},\"f:ports\":{\".\":{}}}"
+			"}}}}",
 			i ? "," : "", i);
 	buf_text(b, "]}");
 }
@@ -103,7 +108,8 @@ static void write_pod(struct buf *b, unsigned i)
 	struct ip ip = pod_ip(i);
 
 	snprintf(ns, sizeof ns, "ns-%u", s % NAMESPACES);
-	snprintf(name, sizeof name, "svc-%u-6d5f8b9c7d-%05x", s, i + t.generation[i] * t.npods);
+	snprintf(name, sizeof name, "svc-%u-6d5f8b9c7d-%05x", s,
+		i + t.generation[i] * t.npods);
 	snprintf(more, sizeof more,
 		"\"labels\":{\"app\":\"svc-%u\",\"app.kubernetes.io/name\":\"svc-%u\","
 		"\"app.kubernetes.io/part-of\":\"load\",\"pod-template-hash\":"
@@ -118,16 +124,23 @@ static void write_pod(struct buf *b, unsigned i)
 		",\"spec\":{\"nodeName\":\"node-%u\",\"serviceAccountName\":\"svc-%u\","
 		"\"initContainers\":[{\"name\":\"mesh-proxy\",\"image\":\"mesh:0.1.0\","
 		"\"restartPolicy\":\"Always\",\"ports\":[{\"name\":\"linkerd-proxy\","
-		"\"containerPort\":4143},{\"name\":\"linkerd-admin\",\"containerPort\":4191}],"
+		"\"containerPort\":4143},{\"name\":\"linkerd-admin\",\"containerPort\":"
+		"4191}],"
 		"\"env\":[",
 		i % NODES, s);
 	for (int k = 0; k < 30; k++)
-		buf_printf(b, "{\"name\":\"LINKERD2_PROXY_SETTING_%d\",\"value\":\"some value\"},", k);
+		buf_printf(b,
+			"{\"name\":\"LINKERD2_PROXY_SETTING_%d\",\"value\":\"some "
+			"value\"},",
+			k);
 	buf_text(b,
-		"{\"name\":\"LINKERD2_PROXY_INBOUND_LISTEN_ADDR\",\"value\":\"0.0.0.0:4143\"}"
+		"{\"name\":\"LINKERD2_PROXY_INBOUND_LISTEN_ADDR\",\"value\":\"0.0.0.0:"
+		"4143\"}"
 		"]}],\"containers\":[{\"name\":\"app\",\"image\":\"app:1\",\"ports\":[{"
-		"\"name\":\"http\",\"containerPort\":8080}],\"livenessProbe\":{\"httpGet\":{"
-		"\"path\":\"/live\",\"port\":\"http\"}},\"readinessProbe\":{\"httpGet\":{"
+		"\"name\":\"http\",\"containerPort\":8080}],\"livenessProbe\":{"
+		"\"httpGet\":{"
+		"\"path\":\"/"
+		"live\",\"port\":\"http\"}},\"readinessProbe\":{\"httpGet\":{"
 		"\"path\":\"/ready\",\"port\":\"http\"}}}]}");
 	buf_printf(b,
 		",\"status\":{\"phase\":\"Running\",\"hostIP\":\"192.168.0.%u\","
@@ -145,8 +158,10 @@ static void write_service(struct buf *b, unsigned i)
 	buf_char(b, '{');
 	meta(b, ns, name, "");
 	buf_printf(b,
-		",\"spec\":{\"clusterIP\":\"10.255.%u.%u\",\"clusterIPs\":[\"10.255.%u.%u\"],"
-		"\"selector\":{\"app\":\"svc-%u\"},\"ports\":[{\"name\":\"http\",\"port\":80,"
+		",\"spec\":{\"clusterIP\":\"10.255.%u.%u\",\"clusterIPs\":[\"10.255.%u."
+		"%u\"],"
+		"\"selector\":{\"app\":\"svc-%u\"},\"ports\":[{\"name\":\"http\","
+		"\"port\":80,"
 		"\"targetPort\":\"http\"}]}}",
 		i >> 8, i & 255, i >> 8, i & 255, i);
 }
@@ -162,7 +177,8 @@ static void write_slice(struct buf *b, unsigned s)
 		"\"labels\":{\"kubernetes.io/service-name\":\"svc-%u\"},", s);
 	buf_char(b, '{');
 	meta(b, ns, name, more);
-	buf_text(b, ",\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"port\":8080}],"
+	buf_text(b, ",\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"port\":"
+		    "8080}],"
 		    "\"endpoints\":[");
 	for (unsigned i = s; i < t.npods; i += t.nservices) {
 		struct ip ip = pod_ip(i);
@@ -217,7 +233,8 @@ static void write_replicaset(struct buf *b, unsigned i)
 }
 
 /* Every tenth Service has a Server, a policy, a route and a profile. */
-static void write_tenth(struct buf *b, unsigned i, const char *fmt, const char *name_fmt)
+static void write_tenth(
+	struct buf *b, unsigned i, const char *fmt, const char *name_fmt)
 {
 	char ns[32], name[80], svc[32];
 
@@ -255,13 +272,15 @@ static void write_policy(struct buf *b, unsigned i)
 
 static void write_mesh_tls(struct buf *b, unsigned i)
 {
-	write_tenth(b, i, "{'identityRefs':[{'kind':'ServiceAccount','name':'@'}]}", "");
+	write_tenth(
+		b, i, "{'identityRefs':[{'kind':'ServiceAccount','name':'@'}]}", "");
 }
 
 static void write_route(struct buf *b, unsigned i)
 {
 	write_tenth(b, i,
-		"{'parentRefs':[{'group':'core','kind':'Service','name':'@','port':80}],"
+		"{'parentRefs':[{'group':'core','kind':'Service','name':'@','port':80}]"
+		","
 		"'rules':[{'matches':[{'path':{'value':'/a'}},{'path':{'value':'/b'}}],"
 		"'backendRefs':[{'name':'@','port':80}]}]}",
 		"");
@@ -323,7 +342,9 @@ static void list(struct call *c, const struct kind *k)
 
 	(void)slice_u64(from, UINT32_MAX, &at);
 	(void)slice_u64(call_param(c, "limit"), 10000, &limit);
-	buf_printf(&b, "{\"kind\":\"List\",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", t.version);
+	buf_printf(&b,
+		"{\"kind\":\"List\",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"",
+		t.version);
 	if (at + limit < n)
 		buf_printf(&b, ",\"continue\":\"%" PRIu64 "\"", at + limit);
 	buf_text(&b, "},\"items\":[");
@@ -339,7 +360,8 @@ static void list(struct call *c, const struct kind *k)
 
 static void handle(struct call *c)
 {
-	static const char none[] = "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}";
+	static const char none[] =
+		"{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}";
 	bool watch = call_param(c, "watch").p != NULL;
 
 	for (size_t i = 0; i < countof(kinds); i++) {
@@ -489,7 +511,8 @@ static void on_over(void *arg, struct grpc_call *c, int status, const char *text
 {
 	(void)arg;
 	(void)c;
-	fprintf(stderr, "control_load: a call ended with %d %s\n", status, text ? text : "");
+	fprintf(stderr, "control_load: a call ended with %d %s\n", status,
+		text ? text : "");
 	exit(1);
 }
 
@@ -509,9 +532,8 @@ static void begin(struct channel *ch, const char *path, const void *m, bool upda
 static struct channel *channel_to(const struct addr *at)
 {
 	char host[ADDR_TEXT];
-	struct channel_config cfg = {.host = ip_text(&at->ip, host),
-		.port = at->port,
-		.kind = HTTP_KIND_2};
+	struct channel_config cfg = {
+		.host = ip_text(&at->ip, host), .port = at->port, .kind = HTTP_KIND_2};
 	struct channel *c = channel_new(t.loop, t.dns, &cfg, NULL);
 
 	must(c);
@@ -540,7 +562,8 @@ static void subscribe(unsigned i, struct channel *destination, struct channel *p
 	struct arena a = {.limit = 4096};
 	struct addr at;
 
-	snprintf(name, sizeof name, "svc-%u.ns-%u.svc.cluster.local:80", to, to % NAMESPACES);
+	snprintf(name, sizeof name, "svc-%u.ns-%u.svc.cluster.local:80", to,
+		to % NAMESPACES);
 	snprintf(ip, sizeof ip, "10.255.%u.%u:80", to >> 8, to & 255);
 	snprintf(workload, sizeof workload, "ns-%u:svc-%u-6d5f8b9c7d-%05x",
 		service_of(pod) % NAMESPACES, service_of(pod), pod);
@@ -619,8 +642,8 @@ static void make_creds(const char *path)
 
 	testca_init(&ca);
 	t.creds = SNAP_INIT;
-	snap_set(&t.creds, creds_ref(testca_creds_of(&ca,
-				   &(struct testleaf){.ip = "127.0.0.1"})));
+	snap_set(&t.creds,
+		creds_ref(testca_creds_of(&ca, &(struct testleaf){.ip = "127.0.0.1"})));
 	must(file_write(path, buf_slice(&ca.root_pem), 0600, &e) == 0);
 	testca_fini(&ca);
 }
@@ -635,7 +658,8 @@ static unsigned number(const char *text)
 
 int main(int argc, char **argv)
 {
-	static const struct route routes[] = {{"GET", "/api/", handle}, {"GET", "/apis/", handle}};
+	static const struct route routes[] = {
+		{"GET", "/api/", handle}, {"GET", "/apis/", handle}};
 	struct site_config cfg = {.routes = routes, .nroutes = countof(routes)};
 	unsigned *const counts[] = {&t.npods, &t.nservices, &t.nsubscribers, &t.share,
 		&t.churn, &t.seconds};

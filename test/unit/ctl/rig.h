@@ -3,8 +3,8 @@
 #define TEST_CTL_RIG_H
 
 /*
- * Discovery and policy over gRPC, with a cluster that the test makes of JSON: what tests
- * of ctl/destination share.  In objects ' stands for ".
+ * Discovery and policy over gRPC, with a cluster that the test makes of JSON: what
+ * tests of ctl/destination share.  In objects ' stands for ".
  */
 #include "ctl/destination.h"
 
@@ -137,7 +137,8 @@ static inline void on_over(void *arg, struct grpc_call *c, int status, const cha
 
 static const struct grpc_user user = {on_message, on_over};
 
-static inline void call(struct client *c, struct channel *to, const char *path, const void *m)
+static inline void call(
+	struct client *c, struct channel *to, const char *path, const void *m)
 {
 	struct buf b = BUF_INIT;
 
@@ -148,7 +149,8 @@ static inline void call(struct client *c, struct channel *to, const char *path, 
 	buf_fini(&b);
 }
 
-static inline void ask(struct client *c, const char *path, const char *name, const char *token)
+static inline void ask(
+	struct client *c, const char *path, const char *name, const char *token)
 {
 	Destination__GetDestination m = DESTINATION__GET_DESTINATION__INIT;
 

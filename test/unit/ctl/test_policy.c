@@ -5,7 +5,6 @@
 
 /* ---- the cluster ---- */
 
-
 #define META(name)                                                                     \
 	"'metadata':{'name':'" name "','namespace':'apps','labels':{'is':'" name       \
 	"'},'creationTimestamp':'2026-01-01T00:00:00Z'}"
@@ -15,7 +14,8 @@ static void put_pod(void)
 	put(VIEW_POD,
 		"{'metadata':{'name':'a','namespace':'apps','labels':{'app':'web',"
 		"'linkerd.io/control-plane-ns':'mesh'}},"
-		"'spec':{'serviceAccountName':'sa','containers':[{'name':'web','ports':["
+		"'spec':{'serviceAccountName':'sa','containers':[{'name':'web','ports':"
+		"["
 		"{'name':'web','containerPort':8080}],"
 		"'livenessProbe':{'httpGet':{'path':'/live','port':'web'}}}]},"
 		"'status':{'phase':'Running','podIPs':[{'ip':'10.1.0.1'}]}}");
@@ -52,13 +52,13 @@ static const char *hears(struct client *c, const ProtobufCMessageDescriptor *typ
 	do {                                                                           \
 		const char *text_ = (text), *want_ = (want);                           \
 		if (!strstr(text_, want_))                                             \
-			T_FAIL("no \"%s\" in\n# %s", want_, text_);                     \
+			T_FAIL("no \"%s\" in\n# %s", want_, text_);                    \
 	} while (0)
 #define HAS_NOT(text, what)                                                            \
 	do {                                                                           \
 		const char *text_ = (text), *what_ = (what);                           \
 		if (strstr(text_, what_))                                              \
-			T_FAIL("\"%s\" in\n# %s", what_, text_);                        \
+			T_FAIL("\"%s\" in\n# %s", what_, text_);                       \
 	} while (0)
 
 static const char *server(struct client *c)
@@ -68,9 +68,10 @@ static const char *server(struct client *c)
 
 /* ---- who is let in ---- */
 
-#define NAMED(kind, name) "group=policy.linkerd.io labels:kind=" kind " labels:name=" name
-#define ALL_NETS          "{networks:{net:0.0.0.0/0} networks:{net:::/0} "
-#define ACCOUNTS          "serviceaccount.identity.mesh.trust.local"
+#define NAMED(kind, name)                                                              \
+	"group=policy.linkerd.io labels:kind=" kind " labels:name=" name
+#define ALL_NETS "{networks:{net:0.0.0.0/0} networks:{net:::/0} "
+#define ACCOUNTS "serviceaccount.identity.mesh.trust.local"
 
 /* Objects beside the Server, and the authorizations they come to. */
 static const struct {
@@ -80,8 +81,7 @@ static const struct {
 	const char *authz; /* "": none */
 } authorizations[] = {
 	{"a Server lets nobody in by itself", {0}, {NULL}, ""},
-	{"identities by an AuthorizationPolicy",
-		{VIEW_AUTHORIZATION, VIEW_MESH_TLS},
+	{"identities by an AuthorizationPolicy", {VIEW_AUTHORIZATION, VIEW_MESH_TLS},
 		{"{" META("p") ",'spec':{'targetRef':{'group':'policy.linkerd.io',"
 			       "'kind':'Server','name':'web'},"
 			       "'requiredAuthenticationRefs':[{'group':'policy."
@@ -92,8 +92,7 @@ static const struct {
 		"authentication:{mesh_tls:{identities:{identities:{name:\"me.z\"} "
 		"suffixes:{parts:\"x\" parts:\"y\"} suffixes:{}}}} "
 		"labels:" NAMED("authorizationpolicy", "p")},
-	{"ServiceAccounts and namespaces",
-		{VIEW_AUTHORIZATION, VIEW_MESH_TLS},
+	{"ServiceAccounts and namespaces", {VIEW_AUTHORIZATION, VIEW_MESH_TLS},
 		{"{" META("p") ",'spec':{'targetRef':{'kind':'Namespace',"
 			       "'name':'apps'},"
 			       "'requiredAuthenticationRefs':[{'group':'policy."
@@ -120,43 +119,38 @@ static const struct {
 			"{" META("n") ",'spec':{'networks':[{'cidr':'10.0.0.0/8',"
 				      "'except':['10.9.0.0/16']},{'cidr':'bad'}]}}"},
 		"authorizations:{networks:{net:10.0.0.0/8 except:10.9.0.0/16} "
-		"authentication:{mesh_tls:{identities:{identities:{name:\"sa.apps." ACCOUNTS
-		"\"}}}}"},
-	{"nothing required: everybody",
-		{VIEW_AUTHORIZATION},
+		"authentication:{mesh_tls:{identities:{identities:{name:\"sa."
+		"apps." ACCOUNTS "\"}}}}"},
+	{"nothing required: everybody", {VIEW_AUTHORIZATION},
 		{"{" META("p") ",'spec':{'targetRef':{'group':'policy.linkerd.io',"
 			       "'kind':'Server','name':'web'},"
 			       "'requiredAuthenticationRefs':[]}}"},
 		"authorizations:" ALL_NETS "authentication:{unauthenticated:{}}"},
-	{"what is required is not there: nobody",
-		{VIEW_AUTHORIZATION},
+	{"what is required is not there: nobody", {VIEW_AUTHORIZATION},
 		{"{" META("p") ",'spec':{'targetRef':{'group':'policy.linkerd.io',"
 			       "'kind':'Server','name':'web'},"
 			       "'requiredAuthenticationRefs':[{'group':'policy."
 			       "linkerd.io','kind':'MeshTLSAuthentication','name':'t'}]"
 			       "}}"},
 		""},
-	{"two of identities: nobody",
-		{VIEW_AUTHORIZATION},
+	{"two of identities: nobody", {VIEW_AUTHORIZATION},
 		{"{" META("p") ",'spec':{'targetRef':{'group':'policy.linkerd.io',"
 			       "'kind':'Server','name':'web'},"
 			       "'requiredAuthenticationRefs':["
 			       "{'kind':'ServiceAccount','name':'a'},"
 			       "{'kind':'ServiceAccount','name':'b'}]}}"},
 		""},
-	{"another Server's policy",
-		{VIEW_AUTHORIZATION},
+	{"another Server's policy", {VIEW_AUTHORIZATION},
 		{"{" META("p") ",'spec':{'targetRef':{'group':'policy.linkerd.io',"
 			       "'kind':'Server','name':'wob'},"
 			       "'requiredAuthenticationRefs':[]}}"},
 		""},
-	{"a ServerAuthorization by name",
-		{VIEW_SERVER_AUTHORIZATION},
+	{"a ServerAuthorization by name", {VIEW_SERVER_AUTHORIZATION},
 		{"{" META("z") ",'spec':{'server':{'name':'web'},'client':{'meshTLS':"
 			       "{'serviceAccounts':[{'name':'sa'}],"
 			       "'identities':['*']}}}}"},
-		"authorizations:" ALL_NETS
-		"authentication:{mesh_tls:{identities:{identities:{name:\"sa.apps." ACCOUNTS
+		"authorizations:" ALL_NETS "authentication:{mesh_tls:{identities:{"
+					   "identities:{name:\"sa.apps." ACCOUNTS
 		"\"} suffixes:{}}}} labels:" NAMED("serverauthorization", "z")},
 	{"a ServerAuthorization by selector, of the cluster's networks",
 		{VIEW_SERVER_AUTHORIZATION},
@@ -165,8 +159,7 @@ static const struct {
 			       "'client':{'unauthenticated':true}}}"},
 		"authorizations:{networks:{net:10.0.0.0/8} networks:{net:fd00::/8} "
 		"authentication:{unauthenticated:{}}"},
-	{"a ServerAuthorization for TLS without identity",
-		{VIEW_SERVER_AUTHORIZATION},
+	{"a ServerAuthorization for TLS without identity", {VIEW_SERVER_AUTHORIZATION},
 		{"{" META("z") ",'spec':{'server':{'name':'web'},'client':{"
 			       "'networks':[{'cidr':'10.1.0.0/16'}],"
 			       "'meshTLS':{'unauthenticatedTLS':true}}}}"},
@@ -257,11 +250,12 @@ TEST(a_change_reaches_who_watches_the_port_once)
 static const struct {
 	const char *spec, *says;
 } servers[] = {
-	{"", "protocol:{detect:{timeout:10s http_routes:{metadata:{default:\"default\"}"},
+	{"", "protocol:{detect:{timeout:10s "
+	     "http_routes:{metadata:{default:\"default\"}"},
 	{",'proxyProtocol':'unknown'", "protocol:{detect:{timeout:10s"},
 	{",'proxyProtocol':'HTTP/1'", "protocol:{http1:{routes:{metadata:{default:"},
-	{",'proxyProtocol':'gRPC'",
-		"protocol:{grpc:{routes:{metadata:{default:\"default\"} rules:{matches:{}}"},
+	{",'proxyProtocol':'gRPC'", "protocol:{grpc:{routes:{metadata:{default:"
+				    "\"default\"} rules:{matches:{}}"},
 	{",'proxyProtocol':'opaque'", "protocol:{opaque:{}}"},
 	{",'proxyProtocol':'TLS'", "protocol:{tls:{}}"},
 	{",'accessPolicy':'all-unauthenticated'",
@@ -299,14 +293,12 @@ TEST(the_oldest_server_is_in_charge)
 	put(VIEW_SERVER,
 		"{'metadata':{'name':'z','namespace':'apps','creationTimestamp':"
 		"'2025-01-01T00:00:00Z'},'spec':{'podSelector':{},'port':8080}}");
-	put(VIEW_SERVER,
-		"{'metadata':{'name':'elsewhere','namespace':'other',"
-		"'creationTimestamp':'2024-01-01T00:00:00Z'},"
-		"'spec':{'podSelector':{},'port':8080}}");
-	put(VIEW_SERVER,
-		"{'metadata':{'name':'machines','namespace':'apps',"
-		"'creationTimestamp':'2024-01-01T00:00:00Z'},"
-		"'spec':{'externalWorkloadSelector':{},'port':8080}}");
+	put(VIEW_SERVER, "{'metadata':{'name':'elsewhere','namespace':'other',"
+			 "'creationTimestamp':'2024-01-01T00:00:00Z'},"
+			 "'spec':{'podSelector':{},'port':8080}}");
+	put(VIEW_SERVER, "{'metadata':{'name':'machines','namespace':'apps',"
+			 "'creationTimestamp':'2024-01-01T00:00:00Z'},"
+			 "'spec':{'externalWorkloadSelector':{},'port':8080}}");
 	ask_in(&c, "apps:a", 8080);
 	HAS(server(&c), "labels:" NAMED("server", "z"));
 	hang_up(&c);
@@ -382,7 +374,8 @@ static const struct {
 	{"'dstOverrides':[{'authority':'a.apps.svc.cluster.local','weight':'900m'},"
 	 "{'authority':'b.apps.svc.cluster.local:81','weight':2}]",
 		"dst_overrides:{authority:\"a.apps.svc.cluster.local:80\" weight:9000} "
-		"dst_overrides:{authority:\"b.apps.svc.cluster.local:81\" weight:20000}"},
+		"dst_overrides:{authority:\"b.apps.svc.cluster.local:81\" "
+		"weight:20000}"},
 	{"'opaquePorts':['79','http']", "opaque_protocol:true"},
 };
 
@@ -458,7 +451,8 @@ static const char *policy_out(struct client *c)
 }
 
 #define BALANCE(name, port)                                                            \
-	"balancer:{discovery:{dst:{path:\"" name ".apps.svc.cluster.local:" port "\"}}"
+	"balancer:{discovery:{dst:{path:\"" name ".apps.svc.cluster.local:" port "\"}" \
+										 "}"
 
 /* Rules of a route to the Service, and parts of what comes of it, in order. */
 static const struct {
@@ -470,7 +464,8 @@ static const struct {
 	{VIEW_HTTPROUTE, "", "", "'hostnames':['a.b','*.c.d'],'rules':[{}]",
 		{"protocol:{detect:{timeout:10s opaque:{routes:{metadata:{default:"
 		 "\"opaque\"}",
-			"http1:{routes:{metadata:{resource:{group:\"policy.linkerd.io\" "
+			"http1:{routes:{metadata:{resource:{group:\"policy.linkerd."
+			"io\" "
 			"kind:\"HTTPRoute\" name:\"r\" namespace:\"apps\"}} "
 			"hosts:{exact:\"a.b\"} hosts:{suffix:{reverse_labels:\"d\" "
 			"reverse_labels:\"c\"}} "
@@ -618,10 +613,12 @@ TEST(a_route_is_of_the_ports_it_names_and_of_every_port_else)
 	HAS(policy_out(&c[0]), "name:\"one\"");
 	HAS_NOT(policy_out(&c[1]), "name:\"one\"");
 	put_route(VIEW_HTTPROUTE, "apps", "every", "",
-		"'parentRefs':[{'group':'','kind':'Service','name':'web'}],'rules':[{}]");
+		"'parentRefs':[{'group':'','kind':'Service','name':'web'}],'rules':[{}"
+		"]");
 	HAS(policy_out(&c[1]), "name:\"every\"");
 	HAS(policy_out(&c[0]), "name:\"every\"");
-	OK(strstr(said, "\"every\"") < strstr(said, "\"one\"")); /* of one age: by name */
+	OK(strstr(said, "\"every\"") <
+		strstr(said, "\"one\"")); /* of one age: by name */
 	hang_up(&c[0]);
 	hang_up(&c[1]);
 	stop();
@@ -646,8 +643,9 @@ TEST(a_backend_that_comes_is_used)
 
 /* ---- routes of Servers ---- */
 
-#define OF_SERVER "'parentRefs':[{'name':'web','kind':'Server'," \
-		  "'group':'policy.linkerd.io'}]"
+#define OF_SERVER                                                                      \
+	"'parentRefs':[{'name':'web','kind':'Server',"                                 \
+	"'group':'policy.linkerd.io'}]"
 
 TEST(routes_of_a_server_say_what_may_be_asked_and_by_whom)
 {
@@ -672,8 +670,8 @@ TEST(routes_of_a_server_say_what_may_be_asked_and_by_whom)
 		"http_routes:{metadata:{resource:{group:\"policy.linkerd.io\" "
 		"kind:\"HTTPRoute\" name:\"r\" namespace:\"apps\"}} "
 		"authorizations:" ALL_NETS "authentication:{mesh_tls:{identities:"
-		"{identities:{name:\"sa.apps." ACCOUNTS "\"}}}} labels:" NAMED(
-			"authorizationpolicy", "p"));
+		"{identities:{name:\"sa.apps." ACCOUNTS
+		"\"}}}} labels:" NAMED("authorizationpolicy", "p"));
 	HAS(said, "rules:{matches:{path:{prefix:\"/a\"}} "
 		  "filters:{request_header_modifier:{add:{headers:{name:\"n\" "
 		  "value:\"v\"}}}}}} http_routes:{metadata:{default:\"probe\"} ");
