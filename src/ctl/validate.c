@@ -78,8 +78,10 @@ bool is_one_of(const char *text, const char *const *texts)
 
 static int expression(const struct json *j, const char *path, struct err *e)
 {
-	static const char *const with[] = {"In", "NotIn", NULL},
-				 *const without[] = {"Exists", "DoesNotExist", NULL};
+	static const char *const with[] = {"In", "NotIn", NULL}, *const without[] = {
+									 "Exists",
+									 "DoesNotExist",
+									 NULL};
 	const char *op = json_text_or(j, "operator", "");
 	size_t n = json_count(json_get(j, "values"));
 
@@ -135,7 +137,8 @@ static int port(const struct json *j, struct err *e)
 
 	if (json_text(j) ? is_port_name(json_text(j)) : n > 0 && n < 65536)
 		return 0;
-	return invalid(e, "spec.port", "neither a number up to 65535 nor a port's name");
+	return invalid(
+		e, "spec.port", "neither a number up to 65535 nor a port's name");
 }
 
 static int server(const struct json *o, struct err *e)
@@ -332,7 +335,8 @@ static int target(const struct json *j, const char *ns, struct err *e)
 	if (!is_known_ref(j, targets, countof(targets)))
 		return unknown_ref(j, path, e);
 	if (*ns && strcmp(json_text_or(j, "namespace", ns), ns) != 0)
-		return invalid(e, path, "namespace: policies are of their own namespace");
+		return invalid(
+			e, path, "namespace: policies are of their own namespace");
 	if (*ns && strcmp(json_text_or(j, "kind", ""), "Namespace") == 0 &&
 		strcmp(json_text_or(j, "name", ""), ns) != 0)
 		return invalid(e, path, "name: only its own Namespace, %s", ns);
@@ -357,7 +361,8 @@ static int authorization(const struct json *o, struct err *e)
 		all++;
 	}
 	if (networks > 1)
-		return invalid(e, path, "only one NetworkAuthentication can be required");
+		return invalid(
+			e, path, "only one NetworkAuthentication can be required");
 	if (all - networks > 1)
 		return invalid(e, path,
 			"only one MeshTLSAuthentication or ServiceAccount can be "

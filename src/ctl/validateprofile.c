@@ -12,8 +12,8 @@ static int only(const struct json *j, const char *path, const char *const *field
 	json_each(member, j)
 	{
 		if (!is_one_of(json_key(member), fields))
-			return invalid(
-				e, path, "field \"%.60s\" is not known", json_key(member));
+			return invalid(e, path, "field \"%.60s\" is not known",
+				json_key(member));
 	}
 	return 0;
 }
@@ -102,8 +102,8 @@ static int response_class(const struct json *j, const char *path, struct err *e)
 
 static int route(const struct json *j, const char *path, struct err *e)
 {
-	static const char *const fields[] = {"name", "condition", "responseClasses",
-		"isRetryable", "timeout", NULL};
+	static const char *const fields[] = {
+		"name", "condition", "responseClasses", "isRetryable", "timeout", NULL};
 	char at[PATH_MAX_];
 	uint64_t ns;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTPRoutes and GRPCRoutes, as far as a Server or a Service is their parent: others are
- * not ours to judge. */
+/* HTTPRoutes and GRPCRoutes, as far as a Server or a Service is their parent: others
+ * are not ours to judge. */
 #include "base/obj.h"
 #include "ctl/validateint.h"
 
@@ -38,9 +38,9 @@ static int path_match(const struct json *j, const char *path, struct err *e)
 
 	if (is_regex(j))
 		return validate_regex(value, path, e);
-	return *value == '/'
-		       ? 0
-		       : invalid(e, path, "path \"%.80s\" does not begin with /", value);
+	return *value == '/' ? 0
+			     : invalid(e, path, "path \"%.80s\" does not begin with /",
+				       value);
 }
 
 static int http_match(const struct json *j, const char *path, struct err *e)
@@ -61,8 +61,8 @@ static int grpc_match(const struct json *j, const char *path, struct err *e)
 	const struct json *method = json_get(j, "method");
 
 	if (method && is_regex(method))
-		return invalid(e, path,
-			"method.type: RegularExpression is not supported");
+		return invalid(
+			e, path, "method.type: RegularExpression is not supported");
 	if (method && !*json_text_or(method, "service", "") &&
 		!*json_text_or(method, "method", ""))
 		return invalid(e, path, "method: neither service nor method is given");
@@ -79,7 +79,8 @@ static int redirect(const struct json *j, const char *path, struct err *e)
 		   *prefix = json_text_or(j, "path.replacePrefixMatch", "/");
 
 	if (status < 300 || status > 399)
-		return invalid(e, path, "requestRedirect.statusCode: not from 300 to 399");
+		return invalid(
+			e, path, "requestRedirect.statusCode: not from 300 to 399");
 	if (port < 1 || port > 65535)
 		return invalid(e, path, "requestRedirect.port: not from 1 to 65535");
 	if (*full != '/' || *prefix != '/')
@@ -182,7 +183,7 @@ int validate_route(const struct json *o, struct err *e)
 	if (!inbound && !has_parent(o, "Service"))
 		return 0;
 	return validate_each(json_get(o, "spec"), "spec", "rules",
-		grpc	  ? grpc_rule
+		grpc      ? grpc_rule
 		: inbound ? inbound_rule
 			  : http_rule,
 		e);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/items.h"
 
-#define AT_ITEMS 2 /* brackets that are open there: the list's, and those of "items"   \
-		    */
+#define AT_ITEMS                                                                       \
+	2 /* brackets that are open there: the list's, and those of "items"            \
+	   */
 
 void items_fini(struct items *l)
 {

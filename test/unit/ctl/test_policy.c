@@ -150,7 +150,7 @@ static const struct {
 			       "{'serviceAccounts':[{'name':'sa'}],"
 			       "'identities':['*']}}}}"},
 		"authorizations:" ALL_NETS "authentication:{mesh_tls:{identities:{"
-					   "identities:{name:\"sa.apps." ACCOUNTS
+		"identities:{name:\"sa.apps." ACCOUNTS
 		"\"} suffixes:{}}}} labels:" NAMED("serverauthorization", "z")},
 	{"a ServerAuthorization by selector, of the cluster's networks",
 		{VIEW_SERVER_AUTHORIZATION},
@@ -452,7 +452,7 @@ static const char *policy_out(struct client *c)
 
 #define BALANCE(name, port)                                                            \
 	"balancer:{discovery:{dst:{path:\"" name ".apps.svc.cluster.local:" port "\"}" \
-										 "}"
+	"}"
 
 /* Rules of a route to the Service, and parts of what comes of it, in order. */
 static const struct {

@@ -11,15 +11,14 @@
 	"{'apiVersion':'linkerd.io/v1alpha2','kind':'ServiceProfile','metadata':{"     \
 	"'name':'web.apps.svc.cluster.local','namespace':'apps'},'spec':{" spec "}}"
 #define HTTP(rules)                                                                    \
-	POLICY("HTTPRoute",                                                            \
-		"'parentRefs':[{'kind':'Service','group':'core','name':'w'}],'rules':[" rules \
-		"]")
+	POLICY("HTTPRoute", "'parentRefs':[{'kind':'Service','group':'core','name':'"  \
+			    "w'}],'rules':[" rules "]")
 #define GRPC(rules)                                                                    \
 	"{'apiVersion':'gateway.networking.k8s.io/v1','kind':'GRPCRoute','spec':{"     \
-	"'parentRefs':[{'kind':'Service','group':'','name':'w'}],'rules':[" rules "]}}"
-#define TARGET "'targetRef':{'group':'policy.linkerd.io','kind':'Server','name':'s'}"
-#define REF(kind)                                                                      \
-	"{'group':'policy.linkerd.io','kind':'" kind "','name':'n'}"
+	"'parentRefs':[{'kind':'Service','group':'','name':'w'}],'rules':[" rules      \
+	"]}}"
+#define TARGET    "'targetRef':{'group':'policy.linkerd.io','kind':'Server','name':'s'}"
+#define REF(kind) "{'group':'policy.linkerd.io','kind':'" kind "','name':'n'}"
 
 /* ' stands for "; `says` NULL: it is fine. */
 static const struct {
@@ -37,7 +36,8 @@ static const struct {
 		"spec: one of podSelector"},
 	{POLICY("Server", "'podSelector':{},'port':0"), "spec.port: neither"},
 	{POLICY("Server", "'podSelector':{},'port':'80'"), "spec.port: neither"},
-	{POLICY("Server", "'podSelector':{},'port':'name-much-too-long'"), "spec.port:"},
+	{POLICY("Server", "'podSelector':{},'port':'name-much-too-long'"),
+		"spec.port:"},
 	{POLICY("Server", "'podSelector':{},'port':1,'proxyProtocol':'SPDY'"),
 		"spec.proxyProtocol: \"SPDY\""},
 	{POLICY("Server", "'podSelector':{},'port':1,'accessPolicy':'open'"),
@@ -50,9 +50,8 @@ static const struct {
 		 TARGET ",'requiredAuthenticationRefs':[" REF(
 			 "MeshTLSAuthentication") "," REF("NetworkAuthentication") "]"),
 		NULL},
-	{POLICY("AuthorizationPolicy",
-		 "'targetRef':{'kind':'Namespace','name':'apps'},"
-		 "'requiredAuthenticationRefs':[]"),
+	{POLICY("AuthorizationPolicy", "'targetRef':{'kind':'Namespace','name':'apps'},"
+				       "'requiredAuthenticationRefs':[]"),
 		NULL},
 	{POLICY("AuthorizationPolicy",
 		 "'targetRef':{'kind':'Namespace','name':'other'}"),
@@ -65,7 +64,8 @@ static const struct {
 		"spec.targetRef: kind \"Pod\""},
 	{POLICY("AuthorizationPolicy",
 		 TARGET ",'requiredAuthenticationRefs':[" REF(
-			 "MeshTLSAuthentication") ",{'kind':'ServiceAccount','name':'a'}]"),
+			 "MeshTLSAuthentication") ",{'kind':'ServiceAccount','name':'a'"
+						  "}]"),
 		"spec.requiredAuthenticationRefs: only one MeshTLSAuthentication or"},
 	{POLICY("AuthorizationPolicy",
 		 TARGET ",'requiredAuthenticationRefs':[" REF(
@@ -112,15 +112,14 @@ static const struct {
 		"spec.server: one of"},
 	{POLICY("ServerAuthorization", "'server':{'name':'s'},'client':{}"),
 		"spec.client: one of"},
-	{POLICY("ServerAuthorization",
-		 "'server':{'name':'s'},'client':{'unauthenticated':true,'meshTLS':{}}"),
+	{POLICY("ServerAuthorization", "'server':{'name':'s'},'client':{'"
+				       "unauthenticated':true,'meshTLS':{}}"),
 		"spec.client: one of"},
 	{POLICY("ServerAuthorization",
 		 "'server':{'name':'s'},'client':{'meshTLS':{'unauthenticatedTLS':true,"
 		 "'identities':['*']}}"),
 		"spec.client.meshTLS: unauthenticatedTLS does not go"},
-	{POLICY("ServerAuthorization",
-		 "'server':{'name':'s'},'client':{'meshTLS':{}}"),
+	{POLICY("ServerAuthorization", "'server':{'name':'s'},'client':{'meshTLS':{}}"),
 		"spec.client.meshTLS: one of"},
 
 	{HTTP("{'matches':[{'path':{'value':'/a'}}],'backendRefs':[{'name':'b',"
@@ -160,13 +159,15 @@ static const struct {
 	{GRPC("{'matches':[{'method':{}}]}"), "neither service nor method"},
 	{GRPC("{'filters':[{'type':'RequestRedirect'}]}"), "not supported for gRPC"},
 	{"{'apiVersion':'gateway.networking.k8s.io/v1','kind':'HTTPRoute','spec':{"
-	 "'parentRefs':[{'name':'gw'}],'rules':[{'filters':[{'type':'ExtensionRef'}]}]}}",
+	 "'parentRefs':[{'name':'gw'}],'rules':[{'filters':[{'type':'ExtensionRef'}]}]}"
+	 "}",
 		NULL}, /* a Gateway's */
 
 	{PROFILE("'routes':[{'name':'a','condition':{'pathRegex':'/a/[^/]*',"
 		 "'method':'GET'},'timeout':'300ms','responseClasses':[{'condition':{"
 		 "'status':{'min':500,'max':599}},'isFailure':true}]}],"
-		 "'retryBudget':{'retryRatio':0.2,'minRetriesPerSecond':10,'ttl':'10s'},"
+		 "'retryBudget':{'retryRatio':0.2,'minRetriesPerSecond':10,'ttl':'10s'}"
+		 ","
 		 "'dstOverrides':[{'authority':'b','weight':'500m'}]"),
 		NULL},
 	{PROFILE("'route':[]"), "spec: field \"route\""},
@@ -186,7 +187,8 @@ static const struct {
 		 "'responseClasses':[{'condition':{'status':{'min':99}}}]}]"),
 		"spec.routes[0].responseClasses[0].condition: status: not from"},
 	{PROFILE("'routes':[{'name':'a','condition':{'method':'GET'},"
-		 "'responseClasses':[{'condition':{'status':{'min':500,'max':400}}}]}]"),
+		 "'responseClasses':[{'condition':{'status':{'min':500,'max':400}}}]}"
+		 "]"),
 		"min is above max"},
 	{PROFILE("'retryBudget':{'retryRatio':-1,'ttl':'1s'}"),
 		"spec.retryBudget: retryRatio"},
@@ -214,7 +216,8 @@ TEST(wrong_objects_are_refused_with_the_fields_name)
 		if (!j)
 			T_FAIL("%zu: %s", i, e.msg);
 		r = validate(j, &e);
-		if (!objects[i].says ? r != 0 : r == 0 || !strstr(e.msg, objects[i].says))
+		if (!objects[i].says ? r != 0
+				     : r == 0 || !strstr(e.msg, objects[i].says))
 			T_FAIL("%s\n# is %s\n# want %s", objects[i].object,
 				r ? e.msg : "fine",
 				objects[i].says ? objects[i].says : "fine");
@@ -229,9 +232,10 @@ TEST(conditions_within_conditions_have_an_end)
 	struct err e = {0};
 	struct json *j;
 
-	buf_text(&b, "{\"apiVersion\":\"linkerd.io/v1alpha2\",\"kind\":\"ServiceProfile\","
-		     "\"metadata\":{\"name\":\"a\"},\"spec\":{\"routes\":[{\"name\":\"r\","
-		     "\"condition\":");
+	buf_text(&b,
+		"{\"apiVersion\":\"linkerd.io/v1alpha2\",\"kind\":\"ServiceProfile\","
+		"\"metadata\":{\"name\":\"a\"},\"spec\":{\"routes\":[{\"name\":\"r\","
+		"\"condition\":");
 	for (int i = 0; i < 40; i++)
 		buf_text(&b, "{\"not\":");
 	buf_text(&b, "{\"method\":\"GET\"}");
