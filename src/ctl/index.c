@@ -31,12 +31,10 @@ enum space {
 #define GATEWAY "/apis/gateway.networking.k8s.io/"
 #define PROFILE "/apis/linkerd.io/"
 
-/* `path`: several versions, where there are: the first that the server has.  `whole`:
- * asked for by namespace. */
+/* `path`: several versions, where there are: the first that the server has. */
 static const struct kind {
 	char letter;
 	const char *name, *path;
-	bool whole;
 } kinds[VIEW_KINDS] = {
 	[VIEW_POD] = {'p', "pod", "/api/v1/pods"},
 	[VIEW_SERVICE] = {'s', "service", "/api/v1/services"},
@@ -48,14 +46,12 @@ static const struct kind {
 	[VIEW_JOB] = {'j', "job", "/apis/batch/v1/jobs"},
 	[VIEW_SERVER] = {'a', "server",
 		POLICY "v1beta3/servers " POLICY "v1beta2/servers " POLICY
-		       "v1beta1/servers",
-		true},
+		       "v1beta1/servers"},
 	[VIEW_SERVER_AUTHORIZATION] = {'b', "serverauthorization",
 		POLICY "v1beta1/serverauthorizations " POLICY
-		       "v1alpha1/serverauthorizations",
-		true},
+		       "v1alpha1/serverauthorizations"},
 	[VIEW_AUTHORIZATION] = {'c', "authorizationpolicy",
-		POLICY "v1alpha1/authorizationpolicies", true},
+		POLICY "v1alpha1/authorizationpolicies"},
 	[VIEW_MESH_TLS] = {'d', "meshtlsauthentication",
 		POLICY "v1alpha1/meshtlsauthentications"},
 	[VIEW_NETWORK] = {'f', "networkauthentication",
@@ -70,6 +66,13 @@ static const struct kind {
 	[VIEW_PROFILE] = {'k', "serviceprofile",
 		PROFILE "v1alpha2/serviceprofiles " PROFILE "v1alpha1/serviceprofiles"},
 };
+
+/* Those that are asked for by namespace. */
+static bool is_listed(enum view_kind kind)
+{
+	return kind == VIEW_SERVER || kind == VIEW_SERVER_AUTHORIZATION ||
+	       kind == VIEW_AUTHORIZATION;
+}
 
 /* What is known under one key, and who asked for it. */
 struct slot {
@@ -256,7 +259,7 @@ static void place_view(struct index *ix, struct view *v)
 	place(ix, v, named_key(key, v->kind, v->ns, v->name));
 	ix->counts[v->kind]++;
 	list_push(&ix->views, &v->node);
-	if (kinds[v->kind].whole)
+	if (is_listed(v->kind))
 		place(ix, v, all_key(key, v->kind, v->ns));
 	switch (v->kind) {
 	case VIEW_POD:
@@ -439,7 +442,7 @@ const struct list *index_all(struct reader *r, enum view_kind kind, const char *
 {
 	char key[KEY_MAX];
 
-	must(kinds[kind].whole);
+	must(is_listed(kind));
 	return ask(r, all_key(key, kind, ns));
 }
 
