@@ -49,6 +49,8 @@ void target_labels(const struct topic *t, struct buf *out); /* of a target_ask *
 	})
 char *make_text(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+Common__Duration *make_duration(uint64_t ns, struct arena *a); /* 0: NULL */
+
 /* ---- what a port carries ---- */
 
 /* Bytes that are not looked into, by the Server in charge, else by the pod's annotation

@@ -9,14 +9,6 @@
 #define QUEUE_CAPACITY 100
 #define QUEUE_FAILFAST (3 * NS_PER_S)
 
-static Common__Duration *duration(uint64_t ns, struct arena *a)
-{
-	Common__Duration *m = api_duration(ns, a);
-
-	must(m);
-	return m;
-}
-
 static Outbound__Backend *backend(Meta__Metadata *meta, struct arena *a)
 {
 	Outbound__Backend *m = MAKE(Outbound__Backend, outbound__backend, a);
@@ -25,7 +17,7 @@ static Outbound__Backend *backend(Meta__Metadata *meta, struct arena *a)
 	m->metadata = meta;
 	m->queue = MAKE(Outbound__Queue, outbound__queue, a);
 	m->queue->capacity = QUEUE_CAPACITY;
-	m->queue->failfast_timeout = duration(QUEUE_FAILFAST, a);
+	m->queue->failfast_timeout = make_duration(QUEUE_FAILFAST, a);
 	return m;
 }
 
@@ -52,8 +44,8 @@ Outbound__Backend *backend_balance(
 	p->load_case = OUTBOUND__BACKEND__BALANCE_P2C__LOAD_PEAK_EWMA;
 	p->peak_ewma = MAKE(Outbound__Backend__BalanceP2c__PeakEwma,
 		outbound__backend__balance_p2c__peak_ewma, a);
-	p->peak_ewma->default_rtt = duration(DEFAULT_RTT, a);
-	p->peak_ewma->decay = duration(RTT_DECAY, a);
+	p->peak_ewma->default_rtt = make_duration(DEFAULT_RTT, a);
+	p->peak_ewma->decay = make_duration(RTT_DECAY, a);
 	return m;
 }
 
@@ -102,7 +94,7 @@ static Outbound__HttpRoute__RouteBackend *referred(const struct routing *r,
 	m->backend = backend_balance(r, b->to.ns, b->to.name, b->port);
 	m->filters = b->filters;
 	m->n_filters = b->nfilters;
-	m->request_timeout = timeout ? duration(timeout, r->a) : NULL;
+	m->request_timeout = make_duration(timeout, r->a);
 	return m;
 }
 
@@ -141,7 +133,7 @@ static Outbound__HttpRoute__FirstAvailable *only_default(
 	m->backends[0] = MAKE(Outbound__HttpRoute__RouteBackend,
 		outbound__http_route__route_backend, r->a);
 	m->backends[0]->backend = r->backend;
-	m->backends[0]->request_timeout = timeout ? duration(timeout, r->a) : NULL;
+	m->backends[0]->request_timeout = make_duration(timeout, r->a);
 	m->n_backends = 1;
 	return m;
 }

@@ -9,22 +9,14 @@
 #define BACKOFF_MAX  (250 * NS_PER_MS)
 #define RETRY_JITTER 1
 
-static Common__Duration *duration(uint64_t ns, struct arena *a)
-{
-	Common__Duration *m = ns ? api_duration(ns, a) : NULL;
-
-	must(m || !ns);
-	return m;
-}
-
 static Outbound__ExponentialBackoff *backoff(
 	uint64_t min, uint64_t max, float jitter, struct arena *a)
 {
 	Outbound__ExponentialBackoff *m =
 		MAKE(Outbound__ExponentialBackoff, outbound__exponential_backoff, a);
 
-	m->min_backoff = duration(min, a);
-	m->max_backoff = duration(max, a);
+	m->min_backoff = make_duration(min, a);
+	m->max_backoff = make_duration(max, a);
 	m->jitter_ratio = jitter;
 	return m;
 }
@@ -55,11 +47,13 @@ static HttpRoute__Timeouts *timeouts(
 {
 	HttpRoute__Timeouts *m = MAKE(HttpRoute__Timeouts, http_route__timeouts, a);
 
-	m->request = duration(either(rule ? rule->request : 0,
+	m->request =
+		make_duration(either(rule ? rule->request : 0,
 				      either(s->route->request, s->service->request)),
-		a);
-	m->response = duration(either(s->route->response, s->service->response), a);
-	m->idle = duration(either(s->route->idle, s->service->idle), a);
+			a);
+	m->response =
+		make_duration(either(s->route->response, s->service->response), a);
+	m->idle = make_duration(either(s->route->idle, s->service->idle), a);
 	return m->request || m->response || m->idle ? m : NULL;
 }
 
@@ -84,7 +78,7 @@ static Outbound__HttpRoute__Retry *http_retry(const struct said *s, struct arena
 		return NULL;
 	m->max_retries = t->retry_limit ? t->retry_limit : 1;
 	m->max_request_bytes = RETRY_BYTES;
-	m->timeout = duration(t->retry_timeout, a);
+	m->timeout = make_duration(t->retry_timeout, a);
 	m->backoff = backoff(BACKOFF_MIN, BACKOFF_MAX, RETRY_JITTER, a);
 	m->conditions = MAKE(Outbound__HttpRoute__Retry__Conditions,
 		outbound__http_route__retry__conditions, a);
@@ -112,7 +106,7 @@ static Outbound__GrpcRoute__Retry *grpc_retry(const struct said *s, struct arena
 		return NULL;
 	m->max_retries = t->retry_limit ? t->retry_limit : 1;
 	m->max_request_bytes = RETRY_BYTES;
-	m->timeout = duration(t->retry_timeout, a);
+	m->timeout = make_duration(t->retry_timeout, a);
 	m->backoff = backoff(BACKOFF_MIN, BACKOFF_MAX, RETRY_JITTER, a);
 	m->conditions = MAKE(Outbound__GrpcRoute__Retry__Conditions,
 		outbound__grpc_route__retry__conditions, a);

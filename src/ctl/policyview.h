@@ -8,15 +8,14 @@
  * to: what an object says is understood once, when it is read.
  *
  * What cannot be understood opens nothing: a selector selects nobody, a network has no
- * address, a reference leads nowhere.
+ * address, a reference leads nowhere.  `created` is metadata.creationTimestamp, whose
+ * texts stand in order of time.
  */
 #include "api/destination.pb-c.h"
 #include "api/grpc_route.pb-c.h"
 #include "api/http_route.pb-c.h"
 #include "api/outbound.pb-c.h"
 #include "ctl/view.h"
-
-/* "metadata.creationTimestamp": as text, in order of time. */
 
 /* ---- who ---- */
 

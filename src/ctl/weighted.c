@@ -23,6 +23,14 @@ char *make_text(struct arena *a, const char *fmt, ...)
 	return text;
 }
 
+Common__Duration *make_duration(uint64_t ns, struct arena *a)
+{
+	Common__Duration *m = ns ? api_duration(ns, a) : NULL;
+
+	must(m || !ns);
+	return m;
+}
+
 size_t places_count(const struct list *places)
 {
 	const struct list *p;
