@@ -269,12 +269,27 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* Nodes tell that they live, ReplicaSets how many there are: most of what comes. */
+static bool same_pod(const struct pod_view *a, const struct pod_view *b)
+{
+	bool same = a->is == b->is && a->is_over == b->is_over &&
+		    a->host_network == b->host_network && a->nips == b->nips &&
+		    strcmp(a->node, b->node) == 0 && ip_eq(&a->host_ip, &b->host_ip);
+
+	for (size_t i = 0; same && i < a->nips; i++)
+		same = ip_eq(&a->ips[i], &b->ips[i]);
+	return same;
+}
+
+/* Nodes tell that they live, ReplicaSets how many there are, pods how they are: most of
+ * what comes. */
 bool view_is_same(const struct view *a, const struct view *b)
 {
 	const struct owned_view *x, *y;
 
 	switch (a->kind) {
+	case VIEW_POD:
+		return same_pod(container_of(a, const struct pod_view, view),
+			container_of(b, const struct pod_view, view));
 	case VIEW_NODE:
 		return same_text(container_of(a, const struct node_view, view)->zone,
 			container_of(b, const struct node_view, view)->zone);
