@@ -238,7 +238,7 @@ static void list_again(struct kube_watch *w)
 
 /* ---- lists ---- */
 
-static void skipped(struct kube_watch *w, const char *why)
+static void skip(struct kube_watch *w, const char *why)
 {
 	w->skipped++;
 	log_warn("kube", "an object was skipped", LS("path", w->path), LS("error", why),
@@ -256,7 +256,7 @@ static bool on_item(void *arg, struct slice item)
 	if (object)
 		go_on = put(w, object);
 	else
-		skipped(w, item.p ? e.msg : "larger than 4 MB");
+		skip(w, item.p ? e.msg : "larger than 4 MB");
 	json_free(object);
 	return go_on && !w->dead;
 }
@@ -401,7 +401,7 @@ static bool on_line(void *arg, struct slice line)
 
 	ev = line.p ? json_parse(line, &e) : NULL;
 	if (!ev) {
-		skipped(w, line.p ? e.msg : "larger than 4 MB");
+		skip(w, line.p ? e.msg : "larger than 4 MB");
 		return true;
 	}
 	go_on = take_event(w, ev);
