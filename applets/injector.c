@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mesh-injector: the admission webhook that puts proxies into pods. */
+/* mesh-injector: the admission webhooks of pods and of policies. */
 #include <signal.h>
 
 #include "base/clock.h"
@@ -217,8 +217,9 @@ int injector_main(int argc, char **argv)
 
 	if (opt_asks_help(argc, argv)) {
 		opt_help(stdout, "mesh-injector [option...]",
-			"The admission webhook that puts proxies into pods.", options,
-			countof(options));
+			"The admission webhooks: proxies into pods, and no wrong "
+			"policies.",
+			options, countof(options));
 		return 0;
 	}
 	if (opt_read(options, countof(options), &app, argc, argv, NULL, complain, NULL))

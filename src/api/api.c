@@ -222,6 +222,25 @@ const char *api_label_get(Common__Label *const *labels, size_t n, const char *ke
 	return NULL;
 }
 
+HttpTypes__HttpMethod *api_method(const char *name, struct arena *a)
+{
+	HttpTypes__HttpMethod *m =
+		API_NEW(HttpTypes__HttpMethod, http_types__http_method, a);
+	const ProtobufCEnumValue *known = protobuf_c_enum_descriptor_get_value_by_name(
+		&http_types__http_method__registered__descriptor, name);
+
+	if (!m)
+		return NULL;
+	if (known) {
+		m->type_case = HTTP_TYPES__HTTP_METHOD__TYPE_REGISTERED;
+		m->registered = (HttpTypes__HttpMethod__Registered)known->value;
+		return m;
+	}
+	m->type_case = HTTP_TYPES__HTTP_METHOD__TYPE_UNREGISTERED;
+	m->unregistered = api_text(slice_of(name), a);
+	return m->unregistered ? m : NULL;
+}
+
 Meta__Metadata *api_meta_default(const char *name, struct arena *a)
 {
 	Meta__Metadata *m = API_NEW(Meta__Metadata, meta__metadata, a);

@@ -12,6 +12,7 @@
  * anywhere (on the stack, in an arena): it is only borrowed.
  */
 #include "api/common.pb-c.h"
+#include "api/http_types.pb-c.h"
 #include "api/meta.pb-c.h"
 #include "api/net.pb-c.h"
 #include "base/addr.h"
@@ -63,6 +64,9 @@ Net__IPNetwork *api_cidr(const struct cidr *c, struct arena *a);
 /* Nanoseconds; `other` when absent, negative or out of range. */
 uint64_t api_to_ns(const Common__Duration *m, uint64_t other);
 Common__Duration *api_duration(uint64_t ns, struct arena *a);
+
+/* "GET", "PURGE"; NULL when the arena is full. */
+HttpTypes__HttpMethod *api_method(const char *name, struct arena *a);
 
 /* ---- texts, labels and metadata, in `a`; NULL when it is full ---- */
 char *api_text(struct slice s, struct arena *a);

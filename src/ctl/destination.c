@@ -7,6 +7,8 @@
 
 #include "api/inbound.pb-c.h"
 #include "api/outbound.pb-c.h"
+#include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/obj.h"
 #include "ctl/destint.h"
@@ -20,6 +22,8 @@ struct destination {
 	struct index *index;
 	struct topics *topics;
 	struct grpc_server *destination, *policy;
+	struct timer tidy;
+	struct heap_watch heap;
 	unsigned draining; /* servers that still do */
 	void (*drained)(void *arg);
 	void *drained_arg;
@@ -51,13 +55,15 @@ static int read_target(struct grpc_request *r, struct slice message,
 	return authority_parse(slice_of(m->path), of(r)->cfg->cluster_domain, at, e);
 }
 
-/* The same for all who ask for the same. */
-static const char *target_key(const struct authority *at, char out[512])
+/* The same for all who ask for the same; `whose` is a node or a namespace. */
+static const char *target_key(
+	const struct authority *at, const char *whose, char out[800])
 {
 	char ip[ADDR_TEXT];
 
-	snprintf(out, 512, "%s %s %s %s %u", at->ip.family ? ip_text(&at->ip, ip) : "",
-		at->hostname, at->service, at->ns, at->port);
+	snprintf(out, 800, "%s %s %s %s %u %s",
+		at->ip.family ? ip_text(&at->ip, ip) : "", at->hostname, at->service,
+		at->ns, at->port, whose);
 	return out;
 }
 
@@ -67,7 +73,7 @@ static void get(struct grpc_request *r, struct slice message)
 	struct endpoints_ask ask = {0};
 	struct asker who;
 	struct err e = {0};
-	char target[512], key[800];
+	char key[800];
 
 	if (read_target(r, message, &ask.at, &who, &a, &e) < 0) {
 		bad_request(r, &e);
@@ -76,9 +82,8 @@ static void get(struct grpc_request *r, struct slice message)
 			"an IP address: Get takes the name of a Service");
 	} else {
 		memcpy(ask.node, who.node, sizeof ask.node);
-		snprintf(key, sizeof key, "%s %s", target_key(&ask.at, target),
-			ask.node);
-		topics_join(of(r)->topics, &endpoints_kind, key, &ask, r, false);
+		topics_join(of(r)->topics, &endpoints_kind,
+			target_key(&ask.at, ask.node, key), &ask, r, false);
 	}
 	arena_fini(&a);
 }
@@ -89,13 +94,15 @@ static void get_profile(struct grpc_request *r, struct slice message)
 	struct target_ask ask = {0};
 	struct asker who;
 	struct err e = {0};
-	char key[512];
+	char key[800];
 
-	if (read_target(r, message, &ask.at, &who, &a, &e) < 0)
+	if (read_target(r, message, &ask.at, &who, &a, &e) < 0) {
 		bad_request(r, &e);
-	else
-		topics_join(of(r)->topics, &profile_kind, target_key(&ask.at, key),
-			&ask, r, false);
+	} else {
+		memcpy(ask.client_ns, who.ns, sizeof ask.client_ns);
+		topics_join(of(r)->topics, &profile_kind,
+			target_key(&ask.at, ask.client_ns, key), &ask, r, false);
+	}
 	arena_fini(&a);
 }
 
@@ -152,6 +159,7 @@ static int read_spec(struct grpc_request *r, struct slice message,
 
 	if (!m || workload_parse(slice_of(m->source_workload), &who, e) < 0)
 		return -1;
+	memcpy(ask->client_ns, who.ns, sizeof ask->client_ns);
 	if (m->target_case == OUTBOUND__TRAFFIC_SPEC__TARGET_AUTHORITY)
 		return authority_parse(slice_of(m->authority),
 			of(r)->cfg->cluster_domain, &ask->at, e);
@@ -168,13 +176,13 @@ static void outbound(struct grpc_request *r, struct slice message, bool once)
 	struct arena a = {.limit = REQUEST_MAX};
 	struct target_ask ask = {0};
 	struct err e = {0};
-	char key[512];
+	char key[800];
 
 	if (read_spec(r, message, &ask, &a, &e) < 0)
 		bad_request(r, &e);
 	else
-		topics_join(of(r)->topics, &outbound_kind, target_key(&ask.at, key),
-			&ask, r, once);
+		topics_join(of(r)->topics, &outbound_kind,
+			target_key(&ask.at, ask.client_ns, key), &ask, r, once);
 	arena_fini(&a);
 }
 
@@ -201,6 +209,15 @@ static const struct grpc_method policy_methods[] = {
 };
 
 /* ---- the process's part ---- */
+
+/* What lists of a large cluster, or a crowd of clients that left, have taken. */
+static void on_tidy(struct timer *t)
+{
+	struct destination *d = container_of(t, struct destination, tidy);
+
+	heap_give_back(&d->heap);
+	timer_set(t, NS_PER_S / 4);
+}
 
 static void on_synced(void *arg)
 {
@@ -248,6 +265,8 @@ struct destination *destination_new(struct loop *l, struct kube *k,
 	d->kube = k;
 	d->user = (struct index_user){on_synced, d};
 	d->index = index_new(l, &d->user);
+	timer_init(&d->tidy, l, on_tidy);
+	timer_set(&d->tidy, NS_PER_S);
 	d->topics = topics_new(d->index, cfg, (unsigned)cfg->queue);
 	d->destination = grpc_server_new(l, &cfg->at, NULL, destination_methods,
 		countof(destination_methods), d, e);
@@ -301,6 +320,7 @@ void destination_free(struct destination *d)
 		grpc_server_free(d->destination);
 	if (d->policy)
 		grpc_server_free(d->policy);
+	timer_clear(&d->tidy);
 	topics_free(d->topics);
 	index_free(d->index);
 	free(d);

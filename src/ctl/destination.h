@@ -23,8 +23,9 @@ struct destination_config {
 	const char *opaque_ports;   /* where neither object nor namespace says */
 	const char *default_policy; /* "all-unauthenticated", … */
 	struct cidr_list cluster_networks, probe_networks;
-	bool transport_header; /* else clients keep the port they meant */
-	bool h2_upgrade;       /* HTTP/1 between proxies over HTTP/2 */
+	bool transport_header;      /* else clients keep the port they meant */
+	bool h2_upgrade;            /* HTTP/1 between proxies over HTTP/2 */
+	bool allow_request_headers; /* l5d-retry-… and l5d-timeout of clients */
 	bool ipv6;
 	int64_t queue; /* updates that may wait for one client */
 };

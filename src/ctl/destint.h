@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "api/destination.pb-c.h"
 #include "ctl/destination.h"
+#include "ctl/policyview.h"
 #include "ctl/query.h"
 #include "ctl/topic.h"
 
@@ -21,6 +22,7 @@ struct endpoints_ask {
 };
 struct target_ask { /* of a profile or an outbound policy */
 	struct authority at;
+	char client_ns[LABEL_MAX]; /* whose own say goes before others'; or "" */
 };
 struct inbound_ask {
 	struct asker workload;
@@ -47,16 +49,23 @@ void target_labels(const struct topic *t, struct buf *out); /* of a target_ask *
 	})
 char *make_text(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+Common__Duration *make_duration(uint64_t ns, struct arena *a); /* 0: NULL */
+
 /* ---- what a port carries ---- */
 
-/* Bytes that are not looked into, by the pod's annotation or the preset. */
-bool pod_port_is_opaque(
-	const struct destination_config *cfg, const struct pod_view *p, uint16_t port);
+/* Bytes that are not looked into, by the Server in charge, else by the pod's annotation
+ * or the preset. */
+bool pod_port_is_opaque(struct reader *r, const struct destination_config *cfg,
+	const struct pod_view *p, uint16_t port);
 /* By the Service's annotation, its namespace's, or the preset. */
 bool service_port_is_opaque(struct reader *r, const struct destination_config *cfg,
 	const struct service_view *s, uint16_t port);
 /* NULL when the Service has no such port. */
 const struct service_port *service_port(const struct service_view *s, uint16_t port);
+/* The Server in charge of a pod's port; NULL: none. */
+const struct server_view *server_of(
+	struct reader *r, const struct pod_view *p, uint16_t port);
+const char *service_port_name(const struct service_view *s, uint16_t port); /* or "" */
 /* Of the container port with that number; "" when it has none. */
 const char *pod_port_name(const struct pod_view *p, uint16_t port);
 

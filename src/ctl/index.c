@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/obj.h"
+#include "ctl/policyview.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 /* It does not see that a place is held by the lists it is in. */
@@ -22,8 +23,15 @@ enum space {
 	SPACE_SERVICE_IP = 'V',
 	SPACE_POD_IP = 'P',
 	SPACE_HOST_PORT = 'H',
+	SPACE_ROUTES = 'R', /* of a parent */
+	SPACE_ALL = '*',    /* of a kind in a namespace */
 };
 
+#define POLICY  "/apis/policy.linkerd.io/"
+#define GATEWAY "/apis/gateway.networking.k8s.io/"
+#define PROFILE "/apis/linkerd.io/"
+
+/* `path`: several versions, where there are: the first that the server has. */
 static const struct kind {
 	char letter;
 	const char *name, *path;
@@ -36,7 +44,35 @@ static const struct kind {
 	[VIEW_NAMESPACE] = {'m', "namespace", "/api/v1/namespaces"},
 	[VIEW_REPLICASET] = {'r', "replicaset", "/apis/apps/v1/replicasets"},
 	[VIEW_JOB] = {'j', "job", "/apis/batch/v1/jobs"},
+	[VIEW_SERVER] = {'a', "server",
+		POLICY "v1beta3/servers " POLICY "v1beta2/servers " POLICY
+		       "v1beta1/servers"},
+	[VIEW_SERVER_AUTHORIZATION] = {'b', "serverauthorization",
+		POLICY "v1beta1/serverauthorizations " POLICY
+		       "v1alpha1/serverauthorizations"},
+	[VIEW_AUTHORIZATION] = {'c', "authorizationpolicy",
+		POLICY "v1alpha1/authorizationpolicies"},
+	[VIEW_MESH_TLS] = {'d', "meshtlsauthentication",
+		POLICY "v1alpha1/meshtlsauthentications"},
+	[VIEW_NETWORK] = {'f', "networkauthentication",
+		POLICY "v1alpha1/networkauthentications"},
+	[VIEW_HTTPROUTE] = {'g', "httproute",
+		POLICY "v1beta3/httproutes " POLICY "v1beta2/httproutes " POLICY
+		       "v1beta1/httproutes"},
+	[VIEW_GATEWAY_HTTPROUTE] = {'h', "gateway_httproute",
+		GATEWAY "v1/httproutes " GATEWAY "v1beta1/httproutes"},
+	[VIEW_GRPCROUTE] = {'i', "grpcroute",
+		GATEWAY "v1/grpcroutes " GATEWAY "v1alpha2/grpcroutes"},
+	[VIEW_PROFILE] = {'k', "serviceprofile",
+		PROFILE "v1alpha2/serviceprofiles " PROFILE "v1alpha1/serviceprofiles"},
 };
+
+/* Those that are asked for by namespace. */
+static bool is_listed(enum view_kind kind)
+{
+	return kind == VIEW_SERVER || kind == VIEW_SERVER_AUTHORIZATION ||
+	       kind == VIEW_AUTHORIZATION;
+}
 
 /* What is known under one key, and who asked for it. */
 struct slot {
@@ -62,6 +98,7 @@ struct watching {
 struct index {
 	const struct index_user *user;
 	struct map slots;
+	struct view_pool pool;
 	struct list views; /* view.node */
 	struct list stale; /* reader.node */
 	struct timer tell;
@@ -169,12 +206,48 @@ static void place_pod(struct index *ix, struct pod_view *p)
 		return;
 	for (size_t i = 0; i < p->nips && !p->host_network; i++)
 		place(ix, &p->view, ip_key(key, SPACE_POD_IP, &p->ips[i]));
-	for (size_t i = 0; i < p->nports && p->host_ip.family; i++)
-		if (p->ports[i].host_port)
+	for (size_t i = 0; i < p->is->nports && p->host_ip.family; i++)
+		if (p->is->ports[i].host_port)
 			place(ix, &p->view,
 				addr_key(key, SPACE_HOST_PORT,
-					&(struct addr){
-						p->host_ip, p->ports[i].host_port}));
+					&(struct addr){p->host_ip,
+						p->is->ports[i].host_port}));
+}
+
+static const char *all_key(char key[KEY_MAX], enum view_kind kind, const char *ns)
+{
+	snprintf(key, KEY_MAX, "%c%c%s", SPACE_ALL, kinds[kind].letter, ns);
+	return key;
+}
+
+static const char *routes_key(
+	char key[KEY_MAX], const char *parent_kind, const char *ns, const char *name)
+{
+	snprintf(key, KEY_MAX, "%c%s/%s/%s", SPACE_ROUTES, parent_kind, ns, name);
+	return key;
+}
+
+static bool same_parent(const struct object_ref *a, const struct object_ref *b)
+{
+	return strcmp(a->kind, b->kind) == 0 && strcmp(a->ns, b->ns) == 0 &&
+	       strcmp(a->name, b->name) == 0;
+}
+
+/* Under each parent once, though it may name several ports of it. */
+static void place_route(struct index *ix, struct route_view *r)
+{
+	char key[KEY_MAX];
+
+	for (size_t i = 0; i < r->nparents; i++) {
+		const struct object_ref *to = &r->parents[i].to;
+		bool again = false;
+
+		for (size_t k = 0; k < i; k++)
+			again |= same_parent(&r->parents[k].to, to);
+		if (!again)
+			place(ix, &r->view,
+				routes_key(key, to->kind, to->ns, to->name));
+	}
 }
 
 static void place_view(struct index *ix, struct view *v)
@@ -186,6 +259,8 @@ static void place_view(struct index *ix, struct view *v)
 	place(ix, v, named_key(key, v->kind, v->ns, v->name));
 	ix->counts[v->kind]++;
 	list_push(&ix->views, &v->node);
+	if (is_listed(v->kind))
+		place(ix, v, all_key(key, v->kind, v->ns));
 	switch (v->kind) {
 	case VIEW_POD:
 		place_pod(ix, container_of(v, struct pod_view, view));
@@ -199,6 +274,11 @@ static void place_view(struct index *ix, struct view *v)
 		e = container_of(v, struct slice_view, view);
 		snprintf(key, sizeof key, "%c%s/%s", SPACE_SLICES, v->ns, e->service);
 		place(ix, v, key);
+		break;
+	case VIEW_HTTPROUTE:
+	case VIEW_GATEWAY_HTTPROUTE:
+	case VIEW_GRPCROUTE:
+		place_route(ix, container_of(v, struct route_view, view));
 		break;
 	default:
 		break;
@@ -235,7 +315,7 @@ static struct view *known(
 
 void index_put(struct index *ix, enum view_kind kind, const struct json *object)
 {
-	struct view *v = view_read(kind, object), *before;
+	struct view *v = view_read(&ix->pool, kind, object), *before;
 
 	if (!v)
 		return;
@@ -297,8 +377,11 @@ void reader_fini(struct reader *r)
 static const struct list *ask(struct reader *r, const char *key)
 {
 	struct slot *s = slot_need(r->index, key);
-	struct interest *i = malloc(sizeof *i);
+	struct interest *i = container_of(s->readers.prev, struct interest, of_slot);
 
+	if (!list_is_empty(&s->readers) && i->reader == r) /* it asks once more */
+		return &s->places;
+	i = malloc(sizeof *i);
 	must(i);
 	*i = (struct interest){.slot = s, .reader = r};
 	list_push(&s->readers, &i->of_slot);
@@ -306,7 +389,7 @@ static const struct list *ask(struct reader *r, const char *key)
 	return &s->places;
 }
 
-static const struct view *ask_named(
+const struct view *index_named(
 	struct reader *r, enum view_kind kind, const char *ns, const char *name)
 {
 	char key[KEY_MAX];
@@ -325,23 +408,23 @@ static const struct view *ask_named(
 
 const struct pod_view *index_pod(struct reader *r, const char *ns, const char *name)
 {
-	return AS(pod_view, ask_named(r, VIEW_POD, ns, name));
+	return AS(pod_view, index_named(r, VIEW_POD, ns, name));
 }
 
 const struct service_view *index_service(
 	struct reader *r, const char *ns, const char *name)
 {
-	return AS(service_view, ask_named(r, VIEW_SERVICE, ns, name));
+	return AS(service_view, index_named(r, VIEW_SERVICE, ns, name));
 }
 
 const struct node_view *index_node(struct reader *r, const char *name)
 {
-	return AS(node_view, ask_named(r, VIEW_NODE, "", name));
+	return AS(node_view, index_named(r, VIEW_NODE, "", name));
 }
 
 const struct namespace_view *index_namespace(struct reader *r, const char *name)
 {
-	return AS(namespace_view, ask_named(r, VIEW_NAMESPACE, "", name));
+	return AS(namespace_view, index_named(r, VIEW_NAMESPACE, "", name));
 }
 
 const struct owned_view *index_owned(
@@ -351,8 +434,24 @@ const struct owned_view *index_owned(
 
 	for (size_t i = 0; i < countof(owned); i++)
 		if (strcmp(kinds[owned[i]].name, kind) == 0)
-			return AS(owned_view, ask_named(r, owned[i], ns, name));
+			return AS(owned_view, index_named(r, owned[i], ns, name));
 	return NULL;
+}
+
+const struct list *index_all(struct reader *r, enum view_kind kind, const char *ns)
+{
+	char key[KEY_MAX];
+
+	must(is_listed(kind));
+	return ask(r, all_key(key, kind, ns));
+}
+
+const struct list *index_routes(
+	struct reader *r, const char *parent_kind, const char *ns, const char *name)
+{
+	char key[KEY_MAX];
+
+	return ask(r, routes_key(key, parent_kind, ns, name));
 }
 
 const struct list *index_slices(struct reader *r, const char *ns, const char *service)
@@ -457,5 +556,6 @@ void index_free(struct index *ix)
 	list_each(v, &ix->views, node) displace(ix, v);
 	timer_clear(&ix->tell);
 	map_fini(&ix->slots);
+	map_fini(&ix->pool.shapes);
 	free(ix);
 }

@@ -57,6 +57,14 @@ const struct namespace_view *index_namespace(struct reader *r, const char *name)
 /* `kind` as in struct owner: "replicaset" or "job"; others have no owner we know of. */
 const struct owned_view *index_owned(
 	struct reader *r, const char *kind, const char *ns, const char *name);
+/* Any kind, by its name: for those that have no question of their own. */
+const struct view *index_named(
+	struct reader *r, enum view_kind kind, const char *ns, const char *name);
+#define index_named_as(r, kind, type, ns, name)                                        \
+	({                                                                             \
+		const struct view *named_ = index_named((r), (kind), (ns), (name));    \
+		named_ ? container_of(named_, const struct type, view) : NULL;         \
+	})
 
 struct place {
 	struct list node;    /* in its slot */
@@ -68,6 +76,11 @@ struct place {
 const struct list *index_slices(struct reader *r, const char *ns, const char *service);
 const struct list *index_services_at(struct reader *r, const struct ip *ip);
 const struct list *index_pods_at(struct reader *r, const struct ip *ip);
+/* Servers, ServerAuthorizations or AuthorizationPolicies of a namespace. */
+const struct list *index_all(struct reader *r, enum view_kind kind, const char *ns);
+/* Routes of every kind that name this parent: "Server" or "Service". */
+const struct list *index_routes(
+	struct reader *r, const char *parent_kind, const char *ns, const char *name);
 /* Pods that have `at` as a host port on their node's address. */
 const struct list *index_host_ports_at(struct reader *r, const struct addr *at);
 

@@ -205,7 +205,8 @@ static void on_poll(struct timer *t)
 
 /* ---- the server ---- */
 
-static const struct route routes[] = {{"POST", "/", injector_handle}};
+static const struct route routes[] = {
+	{"POST", "/", injector_handle}, {"POST", "/validate", injector_validate}};
 
 static int begin(struct injector *in, struct err *e)
 {
@@ -243,6 +244,7 @@ struct injector *injector_new(struct loop *l, struct kube *k,
 	in->cfg = cfg;
 	in->creds = SNAP_INIT;
 	list_init(&in->calls);
+	list_init(&in->validating);
 	timer_init(&in->poll, l, on_poll);
 	if (begin(in, e) == 0)
 		return in;
@@ -285,6 +287,7 @@ void injector_free(struct injector *in)
 	if (in->version)
 		kube_cancel(in->version);
 	injector_calls_end(in);
+	injector_validations_end(in);
 	site_free(in->site);
 	if (in->watch)
 		kube_watch_free(in->watch);

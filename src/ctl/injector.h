@@ -3,8 +3,10 @@
 #define CTL_INJECTOR_H
 
 /*
- * The admission webhook that puts proxies into pods (spec control-plane.md §5.1):
- * HTTPS, AdmissionReview in and out.  What is injected is inject.h's.
+ * The admission webhooks: the one that puts proxies into pods (spec control-plane.md
+ * §5.1), and at /validate the one that refuses policies and profiles that are wrong
+ * (§4.5, §4.6).  HTTPS, AdmissionReview in and out.  What is injected is inject.h's,
+ * what is wrong validate.h's.
  *
  * Certificate, values and trust anchors are files, taken again when they change; what
  * cannot be read then is said, and the last good one stays.  Annotations of namespaces

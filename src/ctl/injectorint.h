@@ -3,7 +3,7 @@
 #define CTL_INJECTORINT_H
 
 /* Inside the webhook: injector.c (files, namespaces, server), injectorcall.c (one
- * request), injectormeter.c (counters). */
+ * request), injectormeter.c (counters), validatecall.c (policies and profiles). */
 #include "base/map.h"
 #include "base/snap.h"
 #include "ctl/inject.h"
@@ -40,6 +40,7 @@ struct injector {
 	bool no_native, knows_version; /* of the cluster */
 	struct map namespaces;         /* struct injector_ns */
 	struct list calls;             /* struct injector_call */
+	struct list validating;        /* struct validating */
 	struct injector_meter meter;
 };
 
@@ -52,5 +53,7 @@ const struct json *injector_annotations(
 
 void injector_handle(struct call *c);
 void injector_calls_end(struct injector *in);
+void injector_validate(struct call *c); /* validatecall.c */
+void injector_validations_end(struct injector *in);
 
 #endif

@@ -1,152 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * InboundServerPolicies: what a pod's port speaks and who may use it, by its default
- * policy (spec control-plane.md §4.2).
+ * InboundServerPolicies: what a pod's port speaks and who may use it, by the Server
+ * that selects it, else by the pod's default policy (spec control-plane.md §4.2).
  */
 #include "api/http_route.pb-c.h"
 #include "api/http_types.pb-c.h"
 #include "api/inbound.pb-c.h"
 #include "base/clock.h"
 #include "base/obj.h"
-#include "ctl/destint.h"
+#include "ctl/policyauth.h"
+#include "ctl/policyroute.h"
 
 #define DETECT (10 * NS_PER_S)
+#define GROUP  "policy.linkerd.io"
 
-enum clients { ANYBODY, ANY_TLS, ANY_IDENTITY, NOBODY };
-
-/* `cluster`: from the cluster's networks only. */
-static const struct default_policy {
-	const char *name;
-	enum clients clients;
-	bool cluster;
-} policies[] = {
-	{"all-unauthenticated", ANYBODY, false},
-	{"all-authenticated", ANY_IDENTITY, false},
-	{"all-tls-unauthenticated", ANY_TLS, false},
-	{"cluster-unauthenticated", ANYBODY, true},
-	{"cluster-authenticated", ANY_IDENTITY, true},
-	{"cluster-tls-unauthenticated", ANY_TLS, true},
-	{"audit", ANYBODY, false},
+/* What is answered: the port, and the Server that is in charge of it. */
+struct port {
+	struct authorizing z;
+	const struct pod_view *pod;
+	uint16_t number;
+	const struct server_view *server; /* NULL: none */
+	enum server_protocol speaks;
 };
-static const struct default_policy deny = {"deny", NOBODY, false};
-
-static const struct default_policy *policy_find(const char *name)
-{
-	for (size_t i = 0; i < countof(policies); i++)
-		if (strcmp(policies[i].name, name) == 0)
-			return &policies[i];
-	return strcmp(name, deny.name) == 0 ? &deny : NULL;
-}
-
-bool default_policy_is_known(const char *name)
-{
-	return policy_find(name) != NULL;
-}
 
 /* A policy nobody knows opens nothing. */
 static const struct default_policy *policy_of(
 	const struct destination_config *cfg, const struct pod_view *p)
 {
-	const struct default_policy *found = policy_find(
-		p->default_policy ? p->default_policy : cfg->default_policy);
+	const struct default_policy *found = default_policy_find(
+		p->is->default_policy ? p->is->default_policy : cfg->default_policy);
 
-	return found ? found : &deny;
+	return found ? found : &default_policy_deny;
 }
 
-/* ---- authorizations ---- */
+/* ---- which Server ---- */
 
-static const struct cidr everywhere[] = {{{.family = 4}, 0}, {{.family = 6}, 0}};
-
-static Common__Label **labels(const char *kind, const char *name, struct arena *a)
+/* The oldest is in charge; of those of one age the first by name. */
+static bool goes_before(const struct server_view *a, const struct server_view *b)
 {
-	Common__Label **v = MAKE_LIST(Common__Label *, 3, a);
+	int d = b ? strcmp(a->created, b->created) : -1;
 
-	v[0] = api_label("group", "", a);
-	v[1] = api_label("kind", kind, a);
-	v[2] = api_label("name", name, a);
-	must(v[0] && v[1] && v[2]);
-	return v;
+	return d < 0 || (d == 0 && strcmp(a->view.name, b->view.name) < 0);
 }
 
-static void set_networks(
-	Inbound__Authz *m, const struct cidr *v, size_t n, struct arena *a)
+const struct server_view *server_of(
+	struct reader *r, const struct pod_view *p, uint16_t port)
 {
-	m->networks = MAKE_LIST(Inbound__Network *, n, a);
-	m->n_networks = n;
-	for (size_t i = 0; i < n; i++) {
-		m->networks[i] = MAKE(Inbound__Network, inbound__network, a);
-		m->networks[i]->net = api_cidr(&v[i], a);
-		must(m->networks[i]->net);
+	const struct server_view *found = NULL;
+	const char *name = pod_port_name(p, port);
+	struct place *at;
+
+	list_each(at, index_all(r, VIEW_SERVER, p->view.ns), node)
+	{
+		const struct server_view *s = place_as(at, server_view);
+
+		if (server_has_port(s, port, name) &&
+			selector_selects(&s->pods, &p->is->labels) &&
+			goes_before(s, found))
+			found = s;
 	}
-}
-
-static Inbound__Authn__PermitUnauthenticated *nothing(struct arena *a)
-{
-	return MAKE(Inbound__Authn__PermitUnauthenticated,
-		inbound__authn__permit_unauthenticated, a);
-}
-
-/* Any identity at all: one suffix without parts. */
-static Inbound__ClientIdentities *any_identity(struct arena *a)
-{
-	Inbound__ClientIdentities *m =
-		MAKE(Inbound__ClientIdentities, inbound__client_identities, a);
-
-	m->suffixes = MAKE_LIST(Inbound__IdentitySuffix *, 1, a);
-	m->suffixes[0] = MAKE(Inbound__IdentitySuffix, inbound__identity_suffix, a);
-	m->n_suffixes = 1;
-	return m;
-}
-
-static Inbound__Authn *authn(enum clients clients, struct arena *a)
-{
-	Inbound__Authn *m = MAKE(Inbound__Authn, inbound__authn, a);
-	Inbound__Authn__PermitMeshTLS *tls;
-
-	if (clients == ANYBODY) {
-		m->permit_case = INBOUND__AUTHN__PERMIT_UNAUTHENTICATED;
-		m->unauthenticated = nothing(a);
-		return m;
-	}
-	tls = MAKE(Inbound__Authn__PermitMeshTLS, inbound__authn__permit_mesh_tls, a);
-	m->permit_case = INBOUND__AUTHN__PERMIT_MESH_TLS;
-	m->mesh_tls = tls;
-	if (clients == ANY_TLS) {
-		tls->clients_case =
-			INBOUND__AUTHN__PERMIT_MESH_TLS__CLIENTS_UNAUTHENTICATED;
-		tls->unauthenticated = nothing(a);
-	} else {
-		tls->clients_case = INBOUND__AUTHN__PERMIT_MESH_TLS__CLIENTS_IDENTITIES;
-		tls->identities = any_identity(a);
-	}
-	return m;
-}
-
-static Inbound__Authz *authz(const char *name, enum clients clients,
-	const struct cidr *nets, size_t n, struct arena *a)
-{
-	Inbound__Authz *m = MAKE(Inbound__Authz, inbound__authz, a);
-
-	set_networks(m, nets, n, a);
-	m->authentication = authn(clients, a);
-	m->labels = labels("default", name, a);
-	m->n_labels = 3;
-	m->metadata = api_meta_default(name, a);
-	must(m->metadata);
-	return m;
-}
-
-static void authorize(Inbound__Server *m, const struct destination_config *cfg,
-	const struct default_policy *p, struct arena *a)
-{
-	const struct cidr *nets = p->cluster ? cfg->cluster_networks.v : everywhere;
-	size_t n = p->cluster ? cfg->cluster_networks.n : countof(everywhere);
-
-	if (p->clients == NOBODY || n == 0)
-		return;
-	m->authorizations = MAKE_LIST(Inbound__Authz *, 1, a);
-	m->authorizations[0] = authz(p->name, p->clients, nets, n, a);
-	m->n_authorizations = 1;
+	return found;
 }
 
 /* ---- routes ---- */
@@ -187,83 +100,282 @@ static Inbound__HttpRoute *default_route(struct arena *a)
 }
 
 /* Who probes has no identity. */
-static Inbound__HttpRoute *probe_route(const struct destination_config *cfg,
-	const struct pod_view *p, uint16_t port, struct arena *a)
+static Inbound__HttpRoute *probe_route(struct port *port)
 {
+	const struct pod_view *p = port->pod;
+	struct arena *a = port->z.arena;
 	HttpRoute__HttpRouteMatch **v =
-		MAKE_LIST(HttpRoute__HttpRouteMatch *, p->nprobes, a);
+		MAKE_LIST(HttpRoute__HttpRouteMatch *, p->is->nprobes, a);
+	struct authz_list authz = {0};
 	Inbound__HttpRoute *m;
 	size_t n = 0;
 
-	for (size_t i = 0; i < p->nprobes; i++) {
-		if (p->probes[i].port != port)
+	for (size_t i = 0; i < p->is->nprobes; i++) {
+		if (p->is->probes[i].port != port->number)
 			continue;
 		v[n] = match_path(
-			HTTP_ROUTE__PATH_MATCH__KIND_EXACT, p->probes[i].path, a);
-		v[n]->method = MAKE(HttpTypes__HttpMethod, http_types__http_method, a);
-		v[n]->method->type_case = HTTP_TYPES__HTTP_METHOD__TYPE_REGISTERED;
-		v[n++]->method->registered = HTTP_TYPES__HTTP_METHOD__REGISTERED__GET;
+			HTTP_ROUTE__PATH_MATCH__KIND_EXACT, p->is->probes[i].path, a);
+		v[n]->method = api_method("GET", a);
+		must(v[n++]->method);
 	}
-	if (n == 0 || cfg->probe_networks.n == 0)
+	if (n == 0 || port->z.cfg->probe_networks.n == 0)
 		return NULL;
 	m = route("probe", v, n, a);
-	m->authorizations = MAKE_LIST(Inbound__Authz *, 1, a);
-	m->authorizations[0] = authz(
-		"probe", ANYBODY, cfg->probe_networks.v, cfg->probe_networks.n, a);
-	m->n_authorizations = 1;
+	authorize_probes(&port->z, &authz);
+	m->authorizations = authz.v;
+	m->n_authorizations = authz.n;
 	return m;
 }
+
+static struct object_ref parent_of(const struct server_view *s)
+{
+	return (struct object_ref){GROUP, "Server", s->view.ns, s->view.name};
+}
+
+/* Those of the Server's own namespace: others have no say here. */
+static struct route_list attached(struct port *port, bool grpc)
+{
+	struct object_ref parent;
+
+	if (!port->server)
+		return (struct route_list){0};
+	parent = parent_of(port->server);
+	return routes_of(
+		port->z.reader, &parent, 0, grpc, port->server->view.ns, port->z.arena);
+}
+
+/* Response headers cannot be changed here: such filters are no part of the message. */
+static Inbound__HttpRoute__Filter **filters(
+	const struct route_rule *rule, bool grpc, size_t *n, struct arena *a)
+{
+	Outbound__HttpRoute__Filter **v = rule_filters(rule, grpc, n, a);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++)
+		if (v[i]->kind_case !=
+			OUTBOUND__HTTP_ROUTE__FILTER__KIND_RESPONSE_HEADER_MODIFIER)
+			v[kept++] = v[i];
+	*n = kept;
+	return (Inbound__HttpRoute__Filter **)v;
+}
+
+static Inbound__HttpRoute *http_route(struct port *port, const struct route_view *r)
+{
+	struct arena *a = port->z.arena;
+	Inbound__HttpRoute *m = MAKE(Inbound__HttpRoute, inbound__http_route, a);
+	struct authz_list authz = {0};
+
+	authorize_route(&port->z, r, &authz);
+	m->metadata = route_metadata(r, a);
+	m->hosts = r->hosts;
+	m->n_hosts = r->nhosts;
+	m->authorizations = authz.v;
+	m->n_authorizations = authz.n;
+	m->rules = MAKE_LIST(Inbound__HttpRoute__Rule *, r->nrules, a);
+	for (size_t i = 0; i < r->nrules; i++) {
+		Inbound__HttpRoute__Rule *rule =
+			MAKE(Inbound__HttpRoute__Rule, inbound__http_route__rule, a);
+
+		rule->matches = r->rules[i].http;
+		rule->n_matches = r->rules[i].nmatches;
+		rule->filters = filters(&r->rules[i], false, &rule->n_filters, a);
+		m->rules[m->n_rules++] = rule;
+	}
+	return m;
+}
+
+static Inbound__GrpcRoute *grpc_route(struct port *port, const struct route_view *r)
+{
+	struct arena *a = port->z.arena;
+	Inbound__GrpcRoute *m = MAKE(Inbound__GrpcRoute, inbound__grpc_route, a);
+	struct authz_list authz = {0};
+
+	authorize_route(&port->z, r, &authz);
+	m->metadata = route_metadata(r, a);
+	m->hosts = r->hosts;
+	m->n_hosts = r->nhosts;
+	m->authorizations = authz.v;
+	m->n_authorizations = authz.n;
+	m->rules = MAKE_LIST(Inbound__GrpcRoute__Rule *, r->nrules, a);
+	for (size_t i = 0; i < r->nrules; i++) {
+		Inbound__GrpcRoute__Rule *rule =
+			MAKE(Inbound__GrpcRoute__Rule, inbound__grpc_route__rule, a);
+
+		rule->matches = r->rules[i].grpc;
+		rule->n_matches = r->rules[i].nmatches;
+		rule->filters = (Inbound__GrpcRoute__Filter **)filters(
+			&r->rules[i], true, &rule->n_filters, a);
+		m->rules[m->n_rules++] = rule;
+	}
+	return m;
+}
+
+/* Probes are let in beside the routes that are attached: an exact path goes before
+ * what a prefix matches. */
+static Inbound__HttpRoute **http_routes(struct port *port, size_t *n)
+{
+	struct route_list all = attached(port, false);
+	Inbound__HttpRoute **v =
+		MAKE_LIST(Inbound__HttpRoute *, all.n + 2, port->z.arena);
+	Inbound__HttpRoute *probe = probe_route(port);
+
+	*n = 0;
+	for (size_t i = 0; i < all.n; i++)
+		v[(*n)++] = http_route(port, all.v[i]);
+	if (all.n == 0)
+		v[(*n)++] = default_route(port->z.arena);
+	if (probe)
+		v[(*n)++] = probe;
+	return v;
+}
+
+static Inbound__GrpcRoute *default_grpc_route(struct arena *a)
+{
+	Inbound__GrpcRoute *m = MAKE(Inbound__GrpcRoute, inbound__grpc_route, a);
+
+	m->metadata = api_meta_default("default", a);
+	must(m->metadata);
+	m->rules = MAKE_LIST(Inbound__GrpcRoute__Rule *, 1, a);
+	m->rules[0] = MAKE(Inbound__GrpcRoute__Rule, inbound__grpc_route__rule, a);
+	m->rules[0]->matches = MAKE_LIST(GrpcRoute__GrpcRouteMatch *, 1, a);
+	m->rules[0]->matches[0] =
+		MAKE(GrpcRoute__GrpcRouteMatch, grpc_route__grpc_route_match, a);
+	m->rules[0]->n_matches = 1;
+	m->n_rules = 1;
+	return m;
+}
+
+static Inbound__GrpcRoute **grpc_routes(struct port *port, size_t *n)
+{
+	struct route_list all = attached(port, true);
+	Inbound__GrpcRoute **v =
+		MAKE_LIST(Inbound__GrpcRoute *, all.n + 1, port->z.arena);
+
+	*n = 0;
+	for (size_t i = 0; i < all.n; i++)
+		v[(*n)++] = grpc_route(port, all.v[i]);
+	if (all.n == 0)
+		v[(*n)++] = default_grpc_route(port->z.arena);
+	return v;
+}
+
+/* ---- the protocol ---- */
+
+static void speak_detect(struct port *port, Inbound__ProxyProtocol *m)
+{
+	Inbound__ProxyProtocol__Detect *d = MAKE(Inbound__ProxyProtocol__Detect,
+		inbound__proxy_protocol__detect, port->z.arena);
+
+	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_DETECT;
+	m->detect = d;
+	d->timeout = api_duration(DETECT, port->z.arena);
+	must(d->timeout);
+	d->http_routes = http_routes(port, &d->n_http_routes);
+}
+
+static void speak_http1(struct port *port, Inbound__ProxyProtocol *m)
+{
+	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_HTTP1;
+	m->http1 = MAKE(Inbound__ProxyProtocol__Http1, inbound__proxy_protocol__http1,
+		port->z.arena);
+	m->http1->routes = http_routes(port, &m->http1->n_routes);
+}
+
+static void speak_http2(struct port *port, Inbound__ProxyProtocol *m)
+{
+	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_HTTP2;
+	m->http2 = MAKE(Inbound__ProxyProtocol__Http2, inbound__proxy_protocol__http2,
+		port->z.arena);
+	m->http2->routes = http_routes(port, &m->http2->n_routes);
+}
+
+static void speak_grpc(struct port *port, Inbound__ProxyProtocol *m)
+{
+	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_GRPC;
+	m->grpc = MAKE(Inbound__ProxyProtocol__Grpc, inbound__proxy_protocol__grpc,
+		port->z.arena);
+	m->grpc->routes = grpc_routes(port, &m->grpc->n_routes);
+}
+
+static void speak_opaque(struct port *port, Inbound__ProxyProtocol *m)
+{
+	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_OPAQUE;
+	m->opaque = MAKE(Inbound__ProxyProtocol__Opaque,
+		inbound__proxy_protocol__opaque, port->z.arena);
+}
+
+static void speak_tls(struct port *port, Inbound__ProxyProtocol *m)
+{
+	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_TLS;
+	m->tls = MAKE(Inbound__ProxyProtocol__Tls, inbound__proxy_protocol__tls,
+		port->z.arena);
+}
+
+static void (*const speak[])(struct port *port, Inbound__ProxyProtocol *m) = {
+	[SERVER_DETECT] = speak_detect,
+	[SERVER_HTTP1] = speak_http1,
+	[SERVER_HTTP2] = speak_http2,
+	[SERVER_GRPC] = speak_grpc,
+	[SERVER_OPAQUE] = speak_opaque,
+	[SERVER_TLS] = speak_tls,
+};
 
 /* ---- the server ---- */
 
-static Inbound__ProxyProtocol *protocol(const struct destination_config *cfg,
-	const struct pod_view *p, uint16_t port, struct arena *a)
+/* A Server's own default comes last: it is for those that no policy knows. */
+static void authorize(struct port *port, Inbound__Server *m)
 {
-	Inbound__ProxyProtocol *m =
-		MAKE(Inbound__ProxyProtocol, inbound__proxy_protocol, a);
-	Inbound__HttpRoute *probe;
+	const struct server_view *s = port->server;
+	const struct default_policy *preset =
+		s ? default_policy_find(s->access) : policy_of(port->z.cfg, port->pod);
+	struct authz_list all = {0};
 
-	if (pod_port_is_opaque(cfg, p, port)) {
-		m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_OPAQUE;
-		m->opaque = MAKE(Inbound__ProxyProtocol__Opaque,
-			inbound__proxy_protocol__opaque, a);
-		return m;
+	if (s) {
+		m->labels = authz_labels(GROUP, "server", s->view.name, port->z.arena);
+		authorize_server(&port->z, s, &all);
+	} else {
+		m->labels = authz_labels(
+			"", "default", default_policy_name(preset), port->z.arena);
 	}
-	m->kind_case = INBOUND__PROXY_PROTOCOL__KIND_DETECT;
-	m->detect = MAKE(
-		Inbound__ProxyProtocol__Detect, inbound__proxy_protocol__detect, a);
-	m->detect->timeout = api_duration(DETECT, a);
-	must(m->detect->timeout);
-	m->detect->http_routes = MAKE_LIST(Inbound__HttpRoute *, 2, a);
-	m->detect->http_routes[m->detect->n_http_routes++] = default_route(a);
-	probe = probe_route(cfg, p, port, a);
-	if (probe)
-		m->detect->http_routes[m->detect->n_http_routes++] = probe;
-	return m;
+	m->n_labels = 3;
+	if (preset)
+		authorize_default(&port->z, preset, &all);
+	m->authorizations = all.v;
+	m->n_authorizations = all.n;
 }
 
-static enum verdict inbound_answer(struct topic *t, struct answer *out)
+static void addresses(const struct pod_view *p, Inbound__Server *m, struct arena *a)
 {
-	const struct inbound_ask *ask = t->ask;
-	const struct destination_config *cfg = topic_context(t);
-	const struct pod_view *p =
-		index_pod(&t->reader, ask->workload.ns, ask->workload.pod);
-	struct arena *a = &out->arena;
-	Inbound__Server *m;
-
-	if (!p) /* a pod that goes keeps its policy until its proxy is gone, too */
-		return t->answered ? SILENT
-				   : refuse(out, GRPC_NOT_FOUND, "no such pod");
-	m = MAKE(Inbound__Server, inbound__server, a);
-	m->protocol = protocol(cfg, p, ask->port, a);
-	m->labels = labels("default", policy_of(cfg, p)->name, a);
-	m->n_labels = 3;
-	authorize(m, cfg, policy_of(cfg, p), a);
 	m->server_ips = MAKE_LIST(Net__IPAddress *, p->nips, a);
 	for (size_t i = 0; i < p->nips; i++) {
 		m->server_ips[m->n_server_ips++] = api_ip(&p->ips[i], a);
 		must(m->server_ips[i]);
 	}
+}
+
+static enum verdict inbound_answer(struct topic *t, struct answer *out)
+{
+	const struct inbound_ask *ask = t->ask;
+	struct arena *a = &out->arena;
+	struct port port = {.z = {&t->reader, topic_context(t), a},
+		.pod = index_pod(&t->reader, ask->workload.ns, ask->workload.pod),
+		.number = ask->port};
+	Inbound__Server *m;
+
+	if (!port.pod) /* a pod that goes keeps its policy until its proxy is gone, too
+			*/
+		return t->answered ? SILENT
+				   : refuse(out, GRPC_NOT_FOUND, "no such pod");
+	port.server = server_of(&t->reader, port.pod, ask->port);
+	port.speaks = port.server ? port.server->protocol
+		      : pod_port_is_opaque(&t->reader, port.z.cfg, port.pod, ask->port)
+			      ? SERVER_OPAQUE
+			      : SERVER_DETECT;
+	m = MAKE(Inbound__Server, inbound__server, a);
+	m->protocol = MAKE(Inbound__ProxyProtocol, inbound__proxy_protocol, a);
+	speak[port.speaks](&port, m->protocol);
+	authorize(&port, m);
+	addresses(port.pod, m, a);
 	messages_add(&out->whole, m);
 	return TELL;
 }

@@ -7,79 +7,13 @@
 
 #include "api/http_route.pb-c.h"
 #include "api/opaque_route.pb-c.h"
-#include "api/outbound.pb-c.h"
 #include "base/clock.h"
 #include "base/obj.h"
-#include "ctl/destint.h"
+#include "ctl/policyoutint.h"
 
-#define DETECT         (10 * NS_PER_S)
-#define DEFAULT_RTT    (30 * NS_PER_MS)
-#define RTT_DECAY      (10 * NS_PER_S)
-#define QUEUE_CAPACITY 100
-#define QUEUE_FAILFAST (3 * NS_PER_S)
+#define DETECT (10 * NS_PER_S)
 
-/* ---- backends ---- */
-
-static Outbound__Queue *queue(struct arena *a)
-{
-	Outbound__Queue *m = MAKE(Outbound__Queue, outbound__queue, a);
-
-	m->capacity = QUEUE_CAPACITY;
-	m->failfast_timeout = api_duration(QUEUE_FAILFAST, a);
-	must(m->failfast_timeout);
-	return m;
-}
-
-static Outbound__Backend *balance(
-	const char *name, Meta__Metadata *meta, struct arena *a)
-{
-	Outbound__Backend *m = MAKE(Outbound__Backend, outbound__backend, a);
-	Outbound__Backend__BalanceP2c *p =
-		MAKE(Outbound__Backend__BalanceP2c, outbound__backend__balance_p2c, a);
-	Outbound__Backend__EndpointDiscovery *d =
-		MAKE(Outbound__Backend__EndpointDiscovery,
-			outbound__backend__endpoint_discovery, a);
-
-	m->metadata = meta;
-	m->queue = queue(a);
-	m->kind_case = OUTBOUND__BACKEND__KIND_BALANCER;
-	m->balancer = p;
-	p->discovery = d;
-	d->kind_case = OUTBOUND__BACKEND__ENDPOINT_DISCOVERY__KIND_DST;
-	d->dst = MAKE(Outbound__Backend__EndpointDiscovery__DestinationGet,
-		outbound__backend__endpoint_discovery__destination_get, a);
-	d->dst->path = (char *)name;
-	p->load_case = OUTBOUND__BACKEND__BALANCE_P2C__LOAD_PEAK_EWMA;
-	p->peak_ewma = MAKE(Outbound__Backend__BalanceP2c__PeakEwma,
-		outbound__backend__balance_p2c__peak_ewma, a);
-	p->peak_ewma->default_rtt = api_duration(DEFAULT_RTT, a);
-	p->peak_ewma->decay = api_duration(RTT_DECAY, a);
-	must(p->peak_ewma->default_rtt && p->peak_ewma->decay);
-	return m;
-}
-
-static Outbound__Backend *forward(
-	const struct addr *at, Meta__Metadata *meta, struct arena *a)
-{
-	Outbound__Backend *m = MAKE(Outbound__Backend, outbound__backend, a);
-
-	m->metadata = meta;
-	m->queue = queue(a);
-	m->kind_case = OUTBOUND__BACKEND__KIND_FORWARD;
-	m->forward = MAKE(Destination__WeightedAddr, destination__weighted_addr, a);
-	m->forward->addr = api_addr(at, a);
-	must(m->forward->addr);
-	m->forward->weight = 1;
-	return m;
-}
-
-/* ---- routes: everything to one backend ---- */
-
-struct routing {
-	struct arena *a;
-	Outbound__Backend *backend; /* NULL: forbidden */
-	const char *http_name, *opaque_name;
-};
+/* ---- protocols ---- */
 
 static Meta__Metadata *route_meta(const struct routing *r, const char *name)
 {
@@ -87,53 +21,6 @@ static Meta__Metadata *route_meta(const struct routing *r, const char *name)
 
 	must(m);
 	return m;
-}
-
-static Outbound__HttpRoute__Distribution *http_backends(const struct routing *r)
-{
-	Outbound__HttpRoute__Distribution *m = MAKE(Outbound__HttpRoute__Distribution,
-		outbound__http_route__distribution, r->a);
-	Outbound__HttpRoute__FirstAvailable *first =
-		MAKE(Outbound__HttpRoute__FirstAvailable,
-			outbound__http_route__first_available, r->a);
-
-	m->kind_case = OUTBOUND__HTTP_ROUTE__DISTRIBUTION__KIND_FIRST_AVAILABLE;
-	m->first_available = first;
-	first->backends = MAKE_LIST(Outbound__HttpRoute__RouteBackend *, 1, r->a);
-	first->backends[0] = MAKE(Outbound__HttpRoute__RouteBackend,
-		outbound__http_route__route_backend, r->a);
-	first->backends[0]->backend = r->backend;
-	first->n_backends = 1;
-	return m;
-}
-
-static HttpRoute__HttpRouteMatch *match_all(struct arena *a)
-{
-	HttpRoute__HttpRouteMatch *m =
-		MAKE(HttpRoute__HttpRouteMatch, http_route__http_route_match, a);
-
-	m->path = MAKE(HttpRoute__PathMatch, http_route__path_match, a);
-	m->path->kind_case = HTTP_ROUTE__PATH_MATCH__KIND_PREFIX;
-	m->path->prefix = make_text(a, "/");
-	return m;
-}
-
-static Outbound__HttpRoute **http_routes(const struct routing *r)
-{
-	Outbound__HttpRoute **v = MAKE_LIST(Outbound__HttpRoute *, 1, r->a);
-	Outbound__HttpRoute__Rule *rule =
-		MAKE(Outbound__HttpRoute__Rule, outbound__http_route__rule, r->a);
-
-	v[0] = MAKE(Outbound__HttpRoute, outbound__http_route, r->a);
-	v[0]->metadata = route_meta(r, r->http_name);
-	v[0]->rules = MAKE_LIST(Outbound__HttpRoute__Rule *, 1, r->a);
-	v[0]->rules[0] = rule;
-	v[0]->n_rules = 1;
-	rule->matches = MAKE_LIST(HttpRoute__HttpRouteMatch *, 1, r->a);
-	rule->matches[0] = match_all(r->a);
-	rule->n_matches = 1;
-	rule->backends = http_backends(r);
-	return v;
 }
 
 static Outbound__OpaqueRoute__Distribution *opaque_backends(const struct routing *r)
@@ -208,8 +95,8 @@ static Outbound__ProxyProtocol__Http1 *http1(const struct routing *r)
 	Outbound__ProxyProtocol__Http1 *m = MAKE(
 		Outbound__ProxyProtocol__Http1, outbound__proxy_protocol__http1, r->a);
 
-	m->routes = http_routes(r);
-	m->n_routes = 1;
+	m->routes = out_http_routes(r, &m->n_routes);
+	m->failure_accrual = out_accrual(r);
 	return m;
 }
 
@@ -218,8 +105,18 @@ static Outbound__ProxyProtocol__Http2 *http2(const struct routing *r)
 	Outbound__ProxyProtocol__Http2 *m = MAKE(
 		Outbound__ProxyProtocol__Http2, outbound__proxy_protocol__http2, r->a);
 
-	m->routes = http_routes(r);
-	m->n_routes = 1;
+	m->routes = out_http_routes(r, &m->n_routes);
+	m->failure_accrual = out_accrual(r);
+	return m;
+}
+
+static Outbound__ProxyProtocol__Grpc *grpc(const struct routing *r)
+{
+	Outbound__ProxyProtocol__Grpc *m = MAKE(
+		Outbound__ProxyProtocol__Grpc, outbound__proxy_protocol__grpc, r->a);
+
+	m->routes = out_grpc_routes(r, &m->n_routes);
+	m->failure_accrual = out_accrual(r);
 	return m;
 }
 
@@ -238,7 +135,7 @@ static Outbound__ProxyProtocol__Detect *detect(const struct routing *r)
 
 /* ---- policies ---- */
 
-enum speaks { SPEAKS_DETECT, SPEAKS_HTTP1, SPEAKS_HTTP2, SPEAKS_OPAQUE };
+enum speaks { SPEAKS_DETECT, SPEAKS_HTTP1, SPEAKS_HTTP2, SPEAKS_GRPC, SPEAKS_OPAQUE };
 
 /* What a port declares.  What we do not know is not looked into. */
 static enum speaks declared(const struct service_port *p)
@@ -270,6 +167,10 @@ static Outbound__ProxyProtocol *protocol(const struct routing *r, enum speaks sp
 		m->kind_case = OUTBOUND__PROXY_PROTOCOL__KIND_HTTP2;
 		m->http2 = http2(r);
 		break;
+	case SPEAKS_GRPC:
+		m->kind_case = OUTBOUND__PROXY_PROTOCOL__KIND_GRPC;
+		m->grpc = grpc(r);
+		break;
 	case SPEAKS_OPAQUE:
 		m->kind_case = OUTBOUND__PROXY_PROTOCOL__KIND_OPAQUE;
 		m->opaque = opaque(r);
@@ -289,29 +190,68 @@ static enum verdict tell(
 	return TELL;
 }
 
+/* Those that the client's namespace has for the Service, else the Service's own. */
+static struct route_list attached(
+	struct topic *t, const struct view *s, bool is_grpc, struct arena *a)
+{
+	const struct target_ask *ask = t->ask;
+	struct object_ref parent = {"", "Service", s->ns, s->name};
+	struct route_list all = {0};
+
+	if (*ask->client_ns && strcmp(ask->client_ns, s->ns) != 0)
+		all = routes_of(
+			&t->reader, &parent, ask->at.port, is_grpc, ask->client_ns, a);
+	return all.n ? all
+		     : routes_of(&t->reader, &parent, ask->at.port, is_grpc, s->ns, a);
+}
+
+static void attach(struct topic *t, const struct service_view *s, struct routing *r)
+{
+	r->http = attached(t, &s->view, false, r->a);
+	r->grpc = attached(t, &s->view, true, r->a);
+}
+
+/* Routes of gRPC say that nothing else is spoken. */
+static enum speaks spoken(
+	struct topic *t, const struct service_view *s, const struct routing *r)
+{
+	const struct target_ask *ask = t->ask;
+	enum speaks speaks = declared(service_port(s, ask->at.port));
+
+	if (service_port_is_opaque(&t->reader, r->cfg, s, ask->at.port))
+		return SPEAKS_OPAQUE;
+	if ((speaks == SPEAKS_DETECT || speaks == SPEAKS_HTTP2) && r->grpc.n)
+		return SPEAKS_GRPC;
+	return speaks;
+}
+
+static struct routing routing_new(struct topic *t, const char *name, struct answer *out)
+{
+	return (struct routing){.a = &out->arena,
+		.reader = &t->reader,
+		.cfg = topic_context(t),
+		.http_name = name,
+		.opaque_name = name};
+}
+
 static enum verdict of_service(
 	struct topic *t, const struct service_view *s, struct answer *out)
 {
-	const struct destination_config *cfg = topic_context(t);
 	const struct target_ask *ask = t->ask;
-	const struct service_port *p = service_port(s, ask->at.port);
-	struct arena *a = &out->arena;
-	struct routing r = {.a = a, .http_name = "http", .opaque_name = "opaque"};
-	Meta__Metadata *meta =
-		api_meta("core", "Service", s->view.ns, s->view.name, ask->at.port, a);
-	enum speaks speaks = SPEAKS_OPAQUE;
+	struct routing r = routing_new(t, "http", out);
+	Meta__Metadata *meta = api_meta(
+		"core", "Service", s->view.ns, s->view.name, ask->at.port, r.a);
 
 	must(meta);
-	if (!p) {
+	if (!service_port(s, ask->at.port)) {
 		r.opaque_name = "undefined-port";
 		return tell(out, protocol(&r, SPEAKS_OPAQUE), meta);
 	}
-	r.backend = balance(make_text(a, "%s.%s.svc.%s:%u", s->view.name, s->view.ns,
-				    cfg->cluster_domain, ask->at.port),
-		meta, a);
-	if (!service_port_is_opaque(&t->reader, cfg, s, ask->at.port))
-		speaks = declared(p);
-	return tell(out, protocol(&r, speaks), meta);
+	r.opaque_name = "opaque";
+	r.traffic = s->traffic;
+	r.backend = backend_balance(&r, s->view.ns, s->view.name, ask->at.port);
+	attach(t, s, &r);
+	return tell(out, protocol(&r, spoken(t, s, &r)), meta);
 }
 
 static bool is_in_cluster(const struct destination_config *cfg, const struct ip *ip)
@@ -328,15 +268,13 @@ static enum verdict of_addr(struct topic *t, struct answer *out)
 	struct addr at = {ask->at.ip, ask->at.port};
 	const struct list *found = index_services_at(&t->reader, &at.ip);
 	struct place *p = list_first(found, struct place, node);
-	struct routing r = {.a = &out->arena,
-		.http_name = "egress-fallback",
-		.opaque_name = "egress-fallback"};
+	struct routing r = routing_new(t, "egress-fallback", out);
 
 	if (p)
 		return of_service(t, place_as(p, service_view), out);
 	if (is_in_cluster(topic_context(t), &at.ip))
 		return refuse(out, GRPC_NOT_FOUND, "No such service");
-	r.backend = forward(&at, route_meta(&r, "egress-fallback"), &out->arena);
+	r.backend = backend_forward(&r, &at, route_meta(&r, "egress-fallback"));
 	return tell(
 		out, protocol(&r, SPEAKS_DETECT), route_meta(&r, "egress-fallback"));
 }

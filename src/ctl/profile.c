@@ -12,6 +12,26 @@
 #define RETRY_MIN   10
 #define RETRY_TTL   (10 * NS_PER_S)
 
+/* What a ServiceProfile says is written where the client is, else where the Service is.
+ */
+static const struct profile_view *profile_of(
+	struct topic *t, const struct service_view *s)
+{
+	const struct destination_config *cfg = topic_context(t);
+	const struct target_ask *ask = t->ask;
+	const struct profile_view *found = NULL;
+	char name[NAME_MAX_ + LABEL_MAX];
+
+	snprintf(name, sizeof name, "%s.%s.svc.%s", s->view.name, s->view.ns,
+		cfg->cluster_domain);
+	if (*ask->client_ns)
+		found = index_named_as(
+			&t->reader, VIEW_PROFILE, profile_view, ask->client_ns, name);
+	return found ? found
+		     : index_named_as(&t->reader, VIEW_PROFILE, profile_view,
+			       s->view.ns, name);
+}
+
 static Destination__DestinationProfile *profile_new(struct arena *a)
 {
 	Destination__DestinationProfile *m = MAKE(
@@ -33,11 +53,41 @@ static enum verdict tell(struct answer *out, const void *m)
 
 /* ---- a Service ---- */
 
+/* "host" has the port that was asked for. */
+static Destination__WeightedDst * override(
+	const Destination__WeightedDst *from, uint16_t port, struct arena *a)
+{
+	Destination__WeightedDst *m =
+		MAKE(Destination__WeightedDst, destination__weighted_dst, a);
+	bool has_port = strchr(from->authority, ':') != NULL;
+
+	m->weight = from->weight;
+	m->authority = has_port ? from->authority
+				: make_text(a, "%s:%u", from->authority, port);
+	return m;
+}
+
+static void set_profile(Destination__DestinationProfile *m,
+	const struct profile_view *p, uint16_t port, struct arena *a)
+{
+	m->routes = p->routes;
+	m->n_routes = p->nroutes;
+	if (p->budget)
+		m->retry_budget = p->budget;
+	m->dst_overrides = MAKE_LIST(Destination__WeightedDst *, p->ndsts, a);
+	for (size_t i = 0; i < p->ndsts; i++)
+		m->dst_overrides[m->n_dst_overrides++] = override(p->dsts[i], port, a);
+	m->profile_ref = api_meta(
+		"linkerd.io", "ServiceProfile", p->view.ns, p->view.name, 0, a);
+	must(m->profile_ref);
+}
+
 static enum verdict of_service(
 	struct topic *t, const struct service_view *s, struct answer *out)
 {
 	const struct destination_config *cfg = topic_context(t);
 	const struct target_ask *ask = t->ask;
+	const struct profile_view *profile = profile_of(t, s);
 	struct arena *a = &out->arena;
 	Destination__DestinationProfile *m;
 
@@ -50,7 +100,13 @@ static enum verdict of_service(
 	m = profile_new(a);
 	m->fully_qualified_name = make_text(
 		a, "%s.%s.svc.%s", s->view.name, s->view.ns, cfg->cluster_domain);
-	m->opaque_protocol = service_port_is_opaque(&t->reader, cfg, s, ask->at.port);
+	if (profile)
+		set_profile(m, profile, ask->at.port, a);
+	m->opaque_protocol =
+		profile && profile->opaque_ports
+			? ports_have(profile->opaque_ports, ask->at.port,
+				  service_port_name(s, ask->at.port))
+			: service_port_is_opaque(&t->reader, cfg, s, ask->at.port);
 	m->parent_ref =
 		api_meta("core", "Service", s->view.ns, s->view.name, ask->at.port, a);
 	must(m->parent_ref);
@@ -82,7 +138,7 @@ static enum verdict of_endpoint(struct topic *t, const struct pod_view *pod,
 	m->endpoint = weighted_addr(t, pod, at, NULL, a);
 	if (pod)
 		add_namespace(m->endpoint, pod, a);
-	m->opaque_protocol = pod ? pod_port_is_opaque(cfg, pod, at->port)
+	m->opaque_protocol = pod ? pod_port_is_opaque(&t->reader, cfg, pod, at->port)
 				 : ports_have(cfg->opaque_ports, at->port, "");
 	return tell(out, m);
 }
@@ -92,9 +148,9 @@ static struct addr behind_host_port(const struct pod_view *p, const struct addr 
 {
 	struct addr at = *host;
 
-	for (size_t i = 0; i < p->nports; i++)
-		if (p->ports[i].host_port == host->port)
-			at.port = p->ports[i].port;
+	for (size_t i = 0; i < p->is->nports; i++)
+		if (p->is->ports[i].host_port == host->port)
+			at.port = p->is->ports[i].port;
 	for (size_t i = 0; i < p->nips; i++)
 		if (p->ips[i].family == host->ip.family)
 			at.ip = p->ips[i];
@@ -181,6 +237,7 @@ void target_labels(const struct topic *t, struct buf *out)
 		buf_printf(out,
 			"namespace=\"%s\",service=\"%s\",hostname=\"%s\",port=\"%u\"",
 			ask->at.ns, ask->at.service, ask->at.hostname, ask->at.port);
+	buf_printf(out, ",client_namespace=\"%s\"", ask->client_ns);
 }
 
 const struct topic_kind profile_kind = {.name = "profile",

@@ -147,6 +147,19 @@ static bool is_new(const struct topic *t, const struct answer *a)
 	return !t->answered || !before.p || !now.p || !slice_eq(before, now);
 }
 
+/* In no more memory than it needs: it is there for as long as somebody listens. */
+static void keep(struct topic *t, const struct messages *m)
+{
+	struct slice s = buf_slice(&m->bytes);
+
+	buf_fini(&t->last.bytes);
+	t->last.bytes =
+		(struct buf){.p = malloc(s.n ? s.n : 1), .end = s.n, .cap = s.n};
+	must(t->last.bytes.p);
+	if (s.n)
+		memcpy(t->last.bytes.p, s.p, s.n);
+}
+
 static void take(struct topic *t, enum verdict v, struct answer *a)
 {
 	if (v == REFUSE) {
@@ -157,9 +170,7 @@ static void take(struct topic *t, enum verdict v, struct answer *a)
 
 		t->answered = true;
 		t->updates++;
-		buf_fini(&t->last.bytes);
-		t->last = a->whole;
-		a->whole.bytes = BUF_INIT;
+		keep(t, &a->whole);
 		tell_all(t, has_change ? &a->change : NULL);
 	}
 }

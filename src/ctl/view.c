@@ -4,25 +4,14 @@
 #include <stdlib.h>
 
 #include "base/obj.h"
+#include "ctl/policyview.h"
+#include "ctl/viewint.h"
 
-#define VIEW_MAX  ((size_t)1024 * 1024) /* bytes of one view */
-#define VIEW_UNIT 512                   /* most views need one or two of them */
-
-#define ANNOTATION(o, name)                                                            \
-	json_text(json_get(json_path((o), "metadata.annotations"), name))
-#define LABEL(o, name) json_text(json_get(json_path((o), "metadata.labels"), name))
+#define VIEW_MAX ((size_t)1024 * 1024) /* bytes of one view */
 
 #define OPAQUE_PORTS "config.linkerd.io/opaque-ports"
 
-/* What a view is read into.  `full` once memory did not suffice: the view is dropped.
- */
-struct reading {
-	struct arena *a;
-	const struct json *o;
-	bool full;
-};
-
-static void *take(struct reading *r, size_t n, size_t size)
+void *view_take(struct reading *r, size_t n, size_t size)
 {
 	void *p = arena_array(r->a, n ? n : 1, size);
 
@@ -30,48 +19,48 @@ static void *take(struct reading *r, size_t n, size_t size)
 	return p;
 }
 
-static const char *text_or_null(struct reading *r, const char *s)
+const char *view_text_or_null(struct reading *r, const char *s)
 {
 	size_t n = s ? strlen(s) + 1 : 0;
-	char *copy = s ? take(r, n, 1) : NULL;
+	char *copy = s ? view_take(r, n, 1) : NULL;
 
 	return copy ? memcpy(copy, s, n) : NULL;
 }
 
-static const char *text(struct reading *r, const char *s)
+const char *view_text(struct reading *r, const char *s)
 {
-	const char *copy = s && *s ? text_or_null(r, s) : "";
+	const char *copy = s && *s ? view_text_or_null(r, s) : "";
 
 	return copy ? copy : "";
 }
 
-static uint16_t port_of(int64_t n)
+uint16_t view_port_of(int64_t n)
 {
 	return n > 0 && n < 65536 ? (uint16_t)n : 0;
 }
 
-static bool ip_of(const struct json *j, struct ip *out)
+bool view_ip_of(const struct json *j, struct ip *out)
 {
 	const char *s = json_text(j);
 
 	return s && ip_parse(slice_of(s), out);
 }
 
-static const struct ip *ips(
+const struct ip *view_ips(
 	struct reading *r, const struct json *list, const char *member, size_t *n)
 {
-	struct ip *v = take(r, json_count(list), sizeof *v);
+	struct ip *v = view_take(r, json_count(list), sizeof *v);
 
 	*n = 0;
 	if (v)
 		json_each(i, list)
 		{
-			*n += ip_of(member ? json_get(i, member) : i, &v[*n]);
+			*n += view_ip_of(member ? json_get(i, member) : i, &v[*n]);
 		}
 	return v;
 }
 
-static void owner(struct reading *r, struct owner *out)
+void view_owner(struct reading *r, struct owner *out)
 {
 	*out = (struct owner){"", ""};
 	json_each(o, json_path(r->o, "metadata.ownerReferences"))
@@ -84,126 +73,9 @@ static void owner(struct reading *r, struct owner *out)
 		for (char *p = kind; *p; p++)
 			if (*p >= 'A' && *p <= 'Z')
 				*p = (char)(*p - 'A' + 'a');
-		out->kind = text(r, kind);
-		out->name = text(r, json_text_at(o, "name"));
+		out->kind = view_text(r, kind);
+		out->name = view_text(r, json_text_at(o, "name"));
 	}
-}
-
-/* ---- pods ---- */
-
-static const char *const container_lists[] = {"initContainers", "containers"};
-
-#define each_container(c, o)                                                           \
-	for (size_t list_ = 0; list_ < countof(container_lists); list_++)              \
-	json_each(c, json_get(json_get(o, "spec"), container_lists[list_]))
-
-static void container_ports(struct reading *r, struct pod_view *p)
-{
-	struct container_port *v;
-	size_t n = 0;
-
-	each_container(c, r->o) n += json_count(json_get(c, "ports"));
-	p->ports = v = take(r, n, sizeof *v);
-	if (!v)
-		return;
-	each_container(c, r->o)
-	{
-		json_each(port, json_get(c, "ports"))
-		{
-			v[p->nports++] = (struct container_port){
-				text(r, json_text_at(port, "name")),
-				port_of(json_int_at(port, "containerPort", 0)),
-				port_of(json_int_at(port, "hostPort", 0))};
-		}
-	}
-}
-
-static const char *const probe_kinds[] = {
-	"livenessProbe", "readinessProbe", "startupProbe"};
-
-static void probe(struct reading *r, struct pod_view *p, struct http_probe *v,
-	const struct json *get)
-{
-	const struct json *port = json_get(get, "port");
-	uint16_t n = port_of(json_int(port, 0));
-
-	for (size_t i = 0; i < p->nports && json_text(port); i++)
-		if (strcmp(p->ports[i].name, json_text(port)) == 0)
-			n = p->ports[i].port;
-	if (!n)
-		return;
-	v[p->nprobes++] =
-		(struct http_probe){text(r, json_text_or(get, "path", "/")), n};
-}
-
-static void probes(struct reading *r, struct pod_view *p)
-{
-	struct http_probe *v;
-	size_t n = 0;
-
-	each_container(c, r->o) n += countof(probe_kinds);
-	p->probes = v = take(r, n, sizeof *v);
-	if (!v)
-		return;
-	each_container(c, r->o)
-	{
-		for (size_t i = 0; i < countof(probe_kinds); i++) {
-			const struct json *get =
-				json_get(json_get(c, probe_kinds[i]), "httpGet");
-
-			if (get)
-				probe(r, p, v, get);
-		}
-	}
-}
-
-/* Where the pod's proxy listens: in its environment, "0.0.0.0:4143" or more of them. */
-static uint16_t inbound_port(const struct json *o)
-{
-	each_container(c, o)
-	{
-		const char *name = json_text_or(c, "name", "");
-
-		if (strcmp(name, "mesh-proxy") != 0 &&
-			strcmp(name, "linkerd-proxy") != 0)
-			continue;
-		json_each(var, json_get(c, "env"))
-		{
-			const char *value = json_text_or(var, "value", "");
-			const char *colon = strrchr(value, ':');
-			uint64_t n;
-
-			if (strcmp(json_text_or(var, "name", ""),
-				    "LINKERD2_PROXY_INBOUND_LISTEN_ADDR") == 0 &&
-				colon && slice_u64(slice_of(colon + 1), 65535, &n))
-				return (uint16_t)n;
-		}
-	}
-	return 0;
-}
-
-static void read_pod(struct reading *r, struct view *view)
-{
-	struct pod_view *p = container_of(view, struct pod_view, view);
-	const char *phase = json_text_or(r->o, "status.phase", "");
-
-	owner(r, &p->owner);
-	p->node = text(r, json_text_at(r->o, "spec.nodeName"));
-	p->account = text(r, json_text_at(r->o, "spec.serviceAccountName"));
-	p->template_hash = text(r, LABEL(r->o, "pod-template-hash"));
-	p->control_ns = text(r, LABEL(r->o, "linkerd.io/control-plane-ns"));
-	p->opaque_ports = text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
-	p->skip_inbound_ports = text_or_null(
-		r, ANNOTATION(r->o, "config.linkerd.io/skip-inbound-ports"));
-	p->default_policy = text_or_null(
-		r, ANNOTATION(r->o, "config.linkerd.io/default-inbound-policy"));
-	p->inbound_port = inbound_port(r->o);
-	p->host_network = json_bool_at(r->o, "spec.hostNetwork", false);
-	p->is_over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-	(void)ip_of(json_path(r->o, "status.hostIP"), &p->host_ip);
-	p->ips = ips(r, json_path(r->o, "status.podIPs"), "ip", &p->nips);
-	container_ports(r, p);
-	probes(r, p);
 }
 
 /* ---- services ---- */
@@ -212,16 +84,18 @@ static void read_service(struct reading *r, struct view *view)
 {
 	struct service_view *s = container_of(view, struct service_view, view);
 	const struct json *ports = json_path(r->o, "spec.ports");
-	struct service_port *v = take(r, json_count(ports), sizeof *v);
+	struct service_port *v = view_take(r, json_count(ports), sizeof *v);
 
-	s->opaque_ports = text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+	s->opaque_ports = view_text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+	s->traffic = view_traffic(r);
 	s->is_external =
 		strcmp(json_text_or(r->o, "spec.type", ""), "ExternalName") == 0;
 	s->is_local = strcmp(json_text_or(r->o, "spec.internalTrafficPolicy", ""),
 			      "Local") == 0;
-	s->ips = ips(r, json_path(r->o, "spec.clusterIPs"), NULL, &s->nips);
+	s->ips = view_ips(r, json_path(r->o, "spec.clusterIPs"), NULL, &s->nips);
 	if (!s->nips)
-		s->nips = ip_of(json_path(r->o, "spec.clusterIP"), (struct ip *)s->ips);
+		s->nips = view_ip_of(
+			json_path(r->o, "spec.clusterIP"), (struct ip *)s->ips);
 	s->ports = v;
 	if (!v)
 		return;
@@ -229,10 +103,11 @@ static void read_service(struct reading *r, struct view *view)
 	{
 		if (strcmp(json_text_or(p, "protocol", "TCP"), "TCP") != 0)
 			continue;
-		v[s->nports++] = (struct service_port){text(r, json_text_at(p, "name")),
-			text(r, json_text_at(p, "appProtocol")),
-			port_of(json_int_at(p, "port", 0)),
-			port_of(json_int_at(p, "targetPort", 0))};
+		v[s->nports++] =
+			(struct service_port){view_text(r, json_text_at(p, "name")),
+				view_text(r, json_text_at(p, "appProtocol")),
+				view_port_of(json_int_at(p, "port", 0)),
+				view_port_of(json_int_at(p, "targetPort", 0))};
 	}
 }
 
@@ -241,28 +116,31 @@ static void read_service(struct reading *r, struct view *view)
 static void hints(struct reading *r, const struct json *e, struct slice_endpoint *out)
 {
 	const struct json *list = json_path(e, "hints.forZones");
-	const char **v = take(r, json_count(list), sizeof *v);
+	const char **v =
+		json_count(list) ? view_take(r, json_count(list), sizeof *v) : NULL;
 
 	out->zones = v;
 	if (v)
 		json_each(z, list)
 		{
-			v[out->nzones++] = text(r, json_text_at(z, "name"));
+			v[out->nzones++] = view_text(r, json_text_at(z, "name"));
 		}
 }
 
-static void endpoint(
-	struct reading *r, const struct json *e, struct slice_endpoint *out)
+static void endpoint(struct reading *r, const struct json *e, const char *ns,
+	struct slice_endpoint *out)
 {
 	const struct json *ref = json_get(e, "targetRef");
 	bool is_pod = strcmp(json_text_or(ref, "kind", ""), "Pod") == 0;
 
 	out->ready = json_bool_at(e, "conditions.ready", true);
-	out->hostname = text(r, json_text_at(e, "hostname"));
-	out->node = text(r, json_text_at(e, "nodeName"));
-	out->zone = text(r, json_text_at(e, "zone"));
-	out->pod = is_pod ? text(r, json_text_at(ref, "name")) : "";
-	out->pod_ns = is_pod ? text(r, json_text_at(ref, "namespace")) : "";
+	out->hostname = view_text(r, json_text_at(e, "hostname"));
+	out->node = view_text(r, json_text_at(e, "nodeName"));
+	out->zone = view_text(r, json_text_at(e, "zone"));
+	out->pod = is_pod ? view_text(r, json_text_at(ref, "name")) : "";
+	out->pod_ns = is_pod && strcmp(json_text_or(ref, "namespace", ns), ns) != 0
+			      ? view_text(r, json_text_at(ref, "namespace"))
+			      : ns;
 	hints(r, e, out);
 }
 
@@ -271,10 +149,10 @@ static void read_slice(struct reading *r, struct view *view)
 	struct slice_view *s = container_of(view, struct slice_view, view);
 	const struct json *ports = json_get(r->o, "ports"),
 			  *endpoints = json_get(r->o, "endpoints");
-	struct slice_port *p = take(r, json_count(ports), sizeof *p);
-	struct slice_endpoint *v = take(r, json_count(endpoints), sizeof *v);
+	struct slice_port *p = view_take(r, json_count(ports), sizeof *p);
+	struct slice_endpoint *v = view_take(r, json_count(endpoints), sizeof *v);
 
-	s->service = text(r, LABEL(r->o, "kubernetes.io/service-name"));
+	s->service = view_text(r, LABEL(r->o, "kubernetes.io/service-name"));
 	s->ports = p;
 	s->endpoints = v;
 	if (!p || !v)
@@ -282,14 +160,15 @@ static void read_slice(struct reading *r, struct view *view)
 	json_each(port, ports)
 	{
 		if (strcmp(json_text_or(port, "protocol", "TCP"), "TCP") == 0)
-			p[s->nports++] =
-				(struct slice_port){text(r, json_text_at(port, "name")),
-					port_of(json_int_at(port, "port", 0))};
+			p[s->nports++] = (struct slice_port){
+				view_text(r, json_text_at(port, "name")),
+				view_port_of(json_int_at(port, "port", 0))};
 	}
 	json_each(e, endpoints)
 	{
-		if (ip_of(json_at(json_get(e, "addresses"), 0), &v[s->nendpoints].ip))
-			endpoint(r, e, &v[s->nendpoints++]);
+		if (view_ip_of(
+			    json_at(json_get(e, "addresses"), 0), &v[s->nendpoints].ip))
+			endpoint(r, e, view->ns, &v[s->nendpoints++]);
 	}
 }
 
@@ -298,52 +177,78 @@ static void read_slice(struct reading *r, struct view *view)
 static void read_node(struct reading *r, struct view *view)
 {
 	container_of(view, struct node_view, view)->zone =
-		text(r, LABEL(r->o, "topology.kubernetes.io/zone"));
+		view_text(r, LABEL(r->o, "topology.kubernetes.io/zone"));
 }
 
 static void read_namespace(struct reading *r, struct view *view)
 {
 	container_of(view, struct namespace_view, view)->opaque_ports =
-		text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
+		view_text_or_null(r, ANNOTATION(r->o, OPAQUE_PORTS));
 }
 
 static void read_owned(struct reading *r, struct view *view)
 {
-	owner(r, &container_of(view, struct owned_view, view)->owner);
+	view_owner(r, &container_of(view, struct owned_view, view)->owner);
 }
 
 static const struct view_type {
 	size_t size;
 	void (*read)(struct reading *r, struct view *v);
 } types[VIEW_KINDS] = {
-	[VIEW_POD] = {sizeof(struct pod_view), read_pod},
+	[VIEW_POD] = {sizeof(struct pod_view), view_read_pod},
 	[VIEW_SERVICE] = {sizeof(struct service_view), read_service},
 	[VIEW_SLICE] = {sizeof(struct slice_view), read_slice},
 	[VIEW_NODE] = {sizeof(struct node_view), read_node},
 	[VIEW_NAMESPACE] = {sizeof(struct namespace_view), read_namespace},
 	[VIEW_REPLICASET] = {sizeof(struct owned_view), read_owned},
 	[VIEW_JOB] = {sizeof(struct owned_view), read_owned},
+	[VIEW_SERVER] = {sizeof(struct server_view), view_read_server},
+	[VIEW_SERVER_AUTHORIZATION] = {sizeof(struct server_authorization_view),
+		view_read_server_authorization},
+	[VIEW_AUTHORIZATION] = {sizeof(struct authorization_view),
+		view_read_authorization},
+	[VIEW_MESH_TLS] = {sizeof(struct mesh_tls_view), view_read_mesh_tls},
+	[VIEW_NETWORK] = {sizeof(struct network_view), view_read_network},
+	[VIEW_HTTPROUTE] = {sizeof(struct route_view), view_read_route},
+	[VIEW_GATEWAY_HTTPROUTE] = {sizeof(struct route_view), view_read_route},
+	[VIEW_GRPCROUTE] = {sizeof(struct route_view), view_read_route},
+	[VIEW_PROFILE] = {sizeof(struct profile_view), view_read_profile},
 };
 
-struct view *view_read(enum view_kind kind, const struct json *object)
+/* NULL when it has no name or `a` has not enough room. */
+static struct view *read_into(
+	enum view_kind kind, const struct json *object, struct arena *a)
 {
-	struct arena a = {.limit = VIEW_MAX, .chunk = VIEW_UNIT};
-	struct reading r = {.a = &a, .o = object};
-	struct view *v = take(&r, 1, types[kind].size);
+	struct reading r = {.a = a, .o = object};
+	struct view *v = view_take(&r, 1, types[kind].size);
 
 	if (!v)
 		return NULL;
 	v->kind = kind;
 	list_init(&v->node);
 	list_init(&v->places);
-	v->ns = text(&r, json_text_at(object, "metadata.namespace"));
-	v->name = text(&r, json_text_at(object, "metadata.name"));
+	v->ns = view_text(&r, json_text_at(object, "metadata.namespace"));
+	v->name = view_text(&r, json_text_at(object, "metadata.name"));
 	types[kind].read(&r, v);
-	if (r.full || !*v->name) {
+	return r.full || !*v->name ? NULL : v;
+}
+
+/* Twice: once to learn how much it takes, so that it is kept in just that much. */
+struct view *view_read(
+	struct view_pool *pool, enum view_kind kind, const struct json *object)
+{
+	struct arena trial = {.limit = VIEW_MAX}, a = {.limit = VIEW_MAX};
+	struct view *v = read_into(kind, object, &trial);
+
+	a.chunk = trial.used;
+	arena_fini(&trial);
+	v = v ? read_into(kind, object, &a) : NULL;
+	if (v && kind == VIEW_POD && !view_shape_take(pool, v, object))
+		v = NULL;
+	if (v)
+		v->arena = a;
+	else
 		arena_fini(&a);
-		return NULL;
-	}
-	v->arena = a;
 	return v;
 }
 
@@ -353,6 +258,8 @@ void view_free(struct view *v)
 
 	if (!v)
 		return;
+	if (v->kind == VIEW_POD)
+		view_shape_drop(v);
 	a = v->arena;
 	arena_fini(&a);
 }
@@ -362,12 +269,27 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* Nodes tell that they live, ReplicaSets how many there are: most of what comes. */
+static bool same_pod(const struct pod_view *a, const struct pod_view *b)
+{
+	bool same = a->is == b->is && a->is_over == b->is_over &&
+		    a->host_network == b->host_network && a->nips == b->nips &&
+		    strcmp(a->node, b->node) == 0 && ip_eq(&a->host_ip, &b->host_ip);
+
+	for (size_t i = 0; same && i < a->nips; i++)
+		same = ip_eq(&a->ips[i], &b->ips[i]);
+	return same;
+}
+
+/* Nodes tell that they live, ReplicaSets how many there are, pods how they are: most of
+ * what comes. */
 bool view_is_same(const struct view *a, const struct view *b)
 {
 	const struct owned_view *x, *y;
 
 	switch (a->kind) {
+	case VIEW_POD:
+		return same_pod(container_of(a, const struct pod_view, view),
+			container_of(b, const struct pod_view, view));
 	case VIEW_NODE:
 		return same_text(container_of(a, const struct node_view, view)->zone,
 			container_of(b, const struct node_view, view)->zone);

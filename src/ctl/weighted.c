@@ -23,6 +23,14 @@ char *make_text(struct arena *a, const char *fmt, ...)
 	return text;
 }
 
+Common__Duration *make_duration(uint64_t ns, struct arena *a)
+{
+	Common__Duration *m = ns ? api_duration(ns, a) : NULL;
+
+	must(m || !ns);
+	return m;
+}
+
 size_t places_count(const struct list *places)
 {
 	const struct list *p;
@@ -37,17 +45,21 @@ size_t places_count(const struct list *places)
 
 const char *pod_port_name(const struct pod_view *p, uint16_t port)
 {
-	for (size_t i = 0; i < p->nports; i++)
-		if (p->ports[i].port == port)
-			return p->ports[i].name;
+	for (size_t i = 0; i < p->is->nports; i++)
+		if (p->is->ports[i].port == port)
+			return p->is->ports[i].name;
 	return "";
 }
 
-bool pod_port_is_opaque(
-	const struct destination_config *cfg, const struct pod_view *p, uint16_t port)
+bool pod_port_is_opaque(struct reader *r, const struct destination_config *cfg,
+	const struct pod_view *p, uint16_t port)
 {
-	return ports_have(p->opaque_ports ? p->opaque_ports : cfg->opaque_ports, port,
-		pod_port_name(p, port));
+	const struct server_view *s = server_of(r, p, port);
+
+	if (s)
+		return s->protocol == SERVER_OPAQUE;
+	return ports_have(p->is->opaque_ports ? p->is->opaque_ports : cfg->opaque_ports,
+		port, pod_port_name(p, port));
 }
 
 const struct service_port *service_port(const struct service_view *s, uint16_t port)
@@ -58,16 +70,22 @@ const struct service_port *service_port(const struct service_view *s, uint16_t p
 	return NULL;
 }
 
+const char *service_port_name(const struct service_view *s, uint16_t port)
+{
+	const struct service_port *p = service_port(s, port);
+
+	return p ? p->name : "";
+}
+
 bool service_port_is_opaque(struct reader *r, const struct destination_config *cfg,
 	const struct service_view *s, uint16_t port)
 {
 	const struct namespace_view *ns = index_namespace(r, s->view.ns);
-	const struct service_port *p = service_port(s, port);
 	const char *list = s->opaque_ports          ? s->opaque_ports
 			   : ns && ns->opaque_ports ? ns->opaque_ports
 						    : cfg->opaque_ports;
 
-	return ports_have(list, port, p ? p->name : "");
+	return ports_have(list, port, service_port_name(s, port));
 }
 
 /* ---- labels ---- */
@@ -92,21 +110,21 @@ static void label(struct labeling *l, const char *key, const char *value)
 static void label_owner(struct labeling *l, struct reader *r, const struct pod_view *p)
 {
 	const struct owned_view *up =
-		index_owned(r, p->owner.kind, p->view.ns, p->owner.name);
+		index_owned(r, p->is->owner.kind, p->view.ns, p->is->owner.name);
 
 	if (up && *up->owner.kind)
 		label(l, up->owner.kind, up->owner.name);
-	else if (*p->owner.kind)
-		label(l, p->owner.kind, p->owner.name);
+	else if (*p->is->owner.kind)
+		label(l, p->is->owner.kind, p->is->owner.name);
 }
 
 static void label_pod(struct labeling *l, struct reader *r, const struct pod_view *p)
 {
 	label_owner(l, r, p);
 	label(l, "pod", p->view.name);
-	label(l, "serviceaccount", *p->account ? p->account : "default");
-	label(l, "control_plane_ns", p->control_ns);
-	label(l, "pod_template_hash", p->template_hash);
+	label(l, "serviceaccount", *p->is->account ? p->is->account : "default");
+	label(l, "control_plane_ns", p->is->control_ns);
+	label(l, "pod_template_hash", p->is->template_hash);
 }
 
 static const char *locality_name(const struct locality *w)
@@ -128,22 +146,23 @@ static void set_identity(struct labeling *l, const struct destination_config *cf
 			destination__tls_identity__dns_like_identity, l->a);
 
 	name->name = make_text(l->a, "%s.%s.serviceaccount.identity.%s.%s",
-		*p->account ? p->account : "default", p->view.ns, cfg->namespace,
-		cfg->trust_domain);
+		*p->is->account ? p->is->account : "default", p->view.ns,
+		cfg->namespace, cfg->trust_domain);
 	id->strategy_case = DESTINATION__TLS_IDENTITY__STRATEGY_DNS_LIKE_IDENTITY;
 	id->dns_like_identity = name;
 	id->server_name = name;
 	l->m->tls_identity = id;
 }
 
-static void set_hint(struct labeling *l, const struct destination_config *cfg,
-	const struct pod_view *p, uint16_t port)
+static void set_hint(
+	struct labeling *l, struct topic *t, const struct pod_view *p, uint16_t port)
 {
+	const struct destination_config *cfg = topic_context(t);
 	Destination__ProtocolHint *h =
 		MAKE(Destination__ProtocolHint, destination__protocol_hint, l->a);
-	bool opaque = pod_port_is_opaque(cfg, p, port);
+	bool opaque = pod_port_is_opaque(&t->reader, cfg, p, port);
 	bool is_proxys_own = strcmp(pod_port_name(p, port), "linkerd-admin") == 0 ||
-			     port == p->inbound_port;
+			     port == p->is->inbound_port;
 
 	if (opaque) {
 		h->protocol_case = DESTINATION__PROTOCOL_HINT__PROTOCOL_OPAQUE;
@@ -152,10 +171,11 @@ static void set_hint(struct labeling *l, const struct destination_config *cfg,
 		h->protocol_case = DESTINATION__PROTOCOL_HINT__PROTOCOL_H2;
 		h->h2 = MAKE(Common__Empty, common__empty, l->a);
 	}
-	if ((opaque || cfg->transport_header) && p->inbound_port && !is_proxys_own) {
+	if ((opaque || cfg->transport_header) && p->is->inbound_port &&
+		!is_proxys_own) {
 		h->opaque_transport = MAKE(Destination__ProtocolHint__OpaqueTransport,
 			destination__protocol_hint__opaque_transport, l->a);
-		h->opaque_transport->inbound_port = p->inbound_port;
+		h->opaque_transport->inbound_port = p->is->inbound_port;
 	}
 	l->m->protocol_hint = h;
 }
@@ -178,12 +198,12 @@ Destination__WeightedAddr *weighted_addr(struct topic *t, const struct pod_view 
 		label(&l, "zone", where->zone);
 		label(&l, "zone_locality", locality_name(where));
 	}
-	if (!pod || !*pod->control_ns ||
-		(pod->skip_inbound_ports &&
-			ports_have(pod->skip_inbound_ports, at->port, "")))
+	if (!pod || !*pod->is->control_ns ||
+		(pod->is->skip_inbound_ports &&
+			ports_have(pod->is->skip_inbound_ports, at->port, "")))
 		return m;
-	set_hint(&l, cfg, pod, at->port);
-	if (strcmp(pod->control_ns, cfg->namespace) == 0)
+	set_hint(&l, t, pod, at->port);
+	if (strcmp(pod->is->control_ns, cfg->namespace) == 0)
 		set_identity(&l, cfg, pod);
 	return m;
 }

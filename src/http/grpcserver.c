@@ -10,6 +10,7 @@
 #include "net/tlsconn.h"
 
 #define BACKLOG_MAX ((size_t)64 * 1024 * 1024) /* of one call that nobody reads */
+#define CALL_CHUNK  3072                       /* calls last, and there are thousands */
 
 struct grpc_server {
 	struct loop *loop;
@@ -424,6 +425,7 @@ struct grpc_server *grpc_server_new(struct loop *l, const struct addr *at,
 	s->nmethods = n;
 	s->arg = arg;
 	s->http.max_streams = 10000;
+	s->http.exch_chunk = CALL_CHUNK;
 	list_init(&s->conns);
 	s->listener = listener_new(l, at, NULL, accepted, s, e);
 	if (!s->listener) {

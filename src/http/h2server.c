@@ -9,6 +9,7 @@ struct h2server {
 	struct http_server base; /* first */
 	unsigned magic;
 	struct h2 h2;
+	size_t exch_chunk;
 	bool draining, goaway_sent;
 	bool told;          /* http_server_end() was called: on_gone is not wanted */
 	struct timer drain; /* between the notice and the last GOAWAY */
@@ -293,6 +294,7 @@ static struct h2sx *sx_new(struct h2server *s, int32_t id)
 	struct arena a;
 
 	arena_init(&a, EXCH_ARENA);
+	a.chunk = s->exch_chunk;
 	sx = arena_alloc(&a, sizeof *sx);
 	if (!sx)
 		return NULL;
@@ -643,6 +645,7 @@ struct http_server *h2_server_new(
 		return NULL;
 	}
 	s->magic = H2SERVER_MAGIC;
+	s->exch_chunk = cfg->exch_chunk;
 	s->base.ops = &h2_ops;
 	timer_init(&s->drain, c->loop, on_drain);
 	timer_init(&s->idle, c->loop, on_idle);

@@ -22,6 +22,8 @@ struct http_server_config {
 	uint32_t max_streams;   /* 0: 100; h2 */
 	uint32_t stream_window; /* 0: 65535; h2, what we let the peer send */
 	uint32_t conn_window;   /* 0: 1 MB */
+	size_t exch_chunk; /* h2: memory an exchange takes at a time, less where many
+			      last; 0: 4 KB */
 	uint64_t keepalive_every, keepalive_timeout; /* h2 PING; ns; 0: off */
 	uint64_t stall; /* h2: how long a stream may take nothing while memory is short;
 			   0: 5 min */

@@ -65,19 +65,20 @@ struct kube_call *kube_get_text(
  * after any break; lists again only on 410 Gone, and then reports what vanished
  * meanwhile.  Errors are logged once a change and retried with backoff.  An event that
  * cannot be understood is counted and skipped: it never stops the watch.  A kind that
- * the server does not have (404) counts as synced and empty and is asked for again
- * every minute.
+ * the server does not have (404) counts as synced and empty, is said once in the log
+ * and asked for again every minute.
  */
 enum kube_event { KUBE_PUT, KUBE_GONE };
 
 struct kube_watch_user {
 	/* `object` is borrowed for the call: keep a small view, not the tree.  On
-	 * KUBE_GONE it may hold only metadata.namespace, name and uid. */
+	 * KUBE_GONE it may hold only metadata.namespace and name. */
 	void (*on_object)(void *arg, enum kube_event ev, const struct json *object);
 	void (*on_synced)(void *arg); /* the first list is complete */
 };
 struct kube_watch;
-/* `path` "/api/v1/pods"; `query` "labelSelector=…" (encoded) or NULL. */
+/* `path` "/api/v1/pods", or several with blanks between (the versions of a kind): the
+ * first that the server has; `query` "labelSelector=…" (encoded) or NULL. */
 struct kube_watch *kube_watch_new(struct kube *k, const char *path, const char *query,
 	const struct kube_watch_user *user, void *arg, struct err *e);
 void kube_watch_free(struct kube_watch *w);

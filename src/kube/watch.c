@@ -5,10 +5,12 @@
 #include "base/log.h"
 #include "base/obj.h"
 #include "kube/call.h"
+#include "kube/items.h"
 #include "kube/lines.h"
 
 #define PAGE         "500"
-#define EVENT_MAX    ((size_t)4 * 1024 * 1024) /* bytes of one event */
+#define EVENT_MAX    ((size_t)4 * 1024 * 1024) /* bytes of one event or object */
+#define REFUSAL_MAX  ((size_t)64 * 1024)
 #define BACKOFF_MIN  (200 * NS_PER_MS)
 #define BACKOFF_MAX  (5 * NS_PER_S)  /* all is right again 10 s after an outage */
 #define ABSENT_EVERY (60 * NS_PER_S) /* asking for a kind the server does not have */
@@ -27,14 +29,16 @@ enum watch_next { NEXT_LIST, NEXT_STREAM };
 /* An object that the user was told of. */
 struct known {
 	struct map_node node; /* key: namespace/name */
-	uint64_t generation;  /* of the list that had it */
-	char *key, *uid;
+	uint32_t generation;  /* of the list that had it */
+	char key[];
 };
 
 struct kube_watch {
 	struct list node; /* of kube.watches */
 	struct kube *kube;
-	char *path, *query;
+	char *paths, *query;
+	char *path;   /* the one of `paths` that is tried or watched; owned */
+	size_t tried; /* how many of them the server did not have */
 	const struct kube_watch_user *user;
 	void *arg;
 
@@ -46,16 +50,18 @@ struct kube_watch {
 	uint64_t backoff;
 
 	int status;
-	struct buf body; /* of a list, or of a refusal */
+	struct buf body; /* of a refusal */
+	struct items items;
 	struct lines lines;
 	char *version; /* resume from there */
 	char *more;    /* "continue" of the list, or NULL */
 	struct map known;
-	uint64_t generation;
+	uint32_t generation;
 	bool synced;
 	bool starting;     /* fetch_begin() has not returned */
 	bool heard;        /* the stream gave something */
 	uint64_t contact;  /* the server last answered, by the loop's clock; 0: never */
+	bool absent;       /* it was said that the server does not have the kind */
 	uint64_t began;    /* the request, by the loop's clock */
 	uint64_t skipped;  /* events that could not be understood */
 	char trouble[160]; /* the error last logged; "" when all is well */
@@ -94,8 +100,6 @@ static void all_well(struct kube_watch *w)
 static void known_drop(struct kube_watch *w, struct known *o)
 {
 	map_remove(&w->known, &o->node);
-	free(o->key);
-	free(o->uid);
 	free(o);
 }
 
@@ -111,22 +115,16 @@ static bool key_of(const struct json *object, char *out, size_t size)
 	return n > 0 && (size_t)n < size;
 }
 
-static void known_add(struct kube_watch *w, const char *key, const struct json *object)
+static void known_add(struct kube_watch *w, const char *key)
 {
 	struct known *o = map_get(&w->known, slice_of(key), struct known, node);
-	const char *uid = json_text_or(object, "metadata.uid", "");
+	size_t n = strlen(key);
 
 	if (!o) {
-		o = calloc(1, sizeof *o);
+		o = malloc(sizeof *o + n + 1);
 		must(o);
-		o->key = slice_dup(slice_of(key));
-		must(o->key);
-		must(map_insert(&w->known, &o->node, slice_of(o->key)) == 0);
-	}
-	if (!o->uid || strcmp(o->uid, uid) != 0) {
-		free(o->uid);
-		o->uid = slice_dup(slice_of(uid));
-		must(o->uid);
+		memcpy(o->key, key, n + 1);
+		must(map_insert(&w->known, &o->node, slice_bytes(o->key, n)) == 0);
 	}
 	o->generation = w->generation;
 }
@@ -148,7 +146,7 @@ static bool put(struct kube_watch *w, const struct json *object)
 		log_warn("kube", "an object without a name", LS("path", w->path));
 		return true;
 	}
-	known_add(w, key, object);
+	known_add(w, key);
 	return tell(w, KUBE_PUT, object);
 }
 
@@ -176,7 +174,6 @@ static bool tell_vanished(struct kube_watch *w, struct known *o)
 		json_set(meta, "namespace",
 			json_string_n(slice_bytes(o->key, (size_t)(slash - o->key))));
 	json_set_text(meta, "name", slash + 1);
-	json_set_text(meta, "uid", o->uid);
 	known_drop(w, o);
 	alive = tell(w, KUBE_GONE, object);
 	json_free(object);
@@ -241,14 +238,33 @@ static void list_again(struct kube_watch *w)
 
 /* ---- lists ---- */
 
-/* True when the page was taken in (and the watch is alive). */
+static void skip(struct kube_watch *w, const char *why)
+{
+	w->skipped++;
+	log_warn("kube", "an object was skipped", LS("path", w->path), LS("error", why),
+		LI("skipped", w->skipped));
+}
+
+/* False: no more of this list (the watch may be gone). */
+static bool on_item(void *arg, struct slice item)
+{
+	struct kube_watch *w = arg;
+	struct err e = {0};
+	struct json *object = item.p ? json_parse(item, &e) : NULL;
+	bool go_on = true;
+
+	if (object)
+		go_on = put(w, object);
+	else
+		skip(w, item.p ? e.msg : "larger than 4 MB");
+	json_free(object);
+	return go_on && !w->dead;
+}
+
+/* The items were taken in as they came; `page` is the rest.  True while the watch is
+ * alive. */
 static bool take_page(struct kube_watch *w, const struct json *page)
 {
-	json_each(item, json_get(page, "items"))
-	{
-		if (!put(w, item))
-			return false;
-	}
 	set_text(&w->more, json_text_at(page, "metadata.continue"));
 	if (w->more) {
 		go_later(w, NEXT_LIST);
@@ -261,12 +277,36 @@ static bool take_page(struct kube_watch *w, const struct json *page)
 	return true;
 }
 
+/* The i-th of several paths; false: there are not so many. */
+static bool path_take(struct kube_watch *w, size_t i)
+{
+	struct slice rest = slice_of(w->paths), part;
+
+	for (size_t at = 0; slice_cut(&rest, ' ', &part); at++)
+		if (at == i) {
+			free(w->path);
+			w->path = slice_dup(part);
+			must(w->path);
+			return true;
+		}
+	return false;
+}
+
 /* The kind is not there: nobody of it is, and the next look is in a minute. */
 static void kind_absent(struct kube_watch *w)
 {
+	if (path_take(w, ++w->tried)) {
+		list_again(w);
+		return;
+	}
+	w->tried = 0;
+	(void)path_take(w, 0);
 	w->generation++;
 	all_well(w);
-	log_debug("kube", "the server does not have this kind", LS("path", w->path));
+	if (!w->absent)
+		log_info("kube", "the server does not have this kind yet",
+			LS("path", w->path));
+	w->absent = true;
 	if (sweep(w) && tell_synced(w))
 		wait_for(w, NEXT_LIST, ABSENT_EVERY);
 }
@@ -298,10 +338,12 @@ static void list_over(struct kube_watch *w)
 		return;
 	}
 	if (w->status == 200)
-		page = json_parse(buf_slice(&w->body), &e);
+		page = json_parse(buf_slice(&w->items.rest), &e);
+	items_reset(&w->items);
 	if (page) {
-		buf_take(&w->body, buf_len(&w->body));
 		all_well(w);
+		w->absent = false;
+		w->tried = (size_t)-1; /* should it go, they are tried from the first */
 		take_page(w, page);
 	} else if (w->status == 200) {
 		trouble(w, e.msg);
@@ -359,10 +401,7 @@ static bool on_line(void *arg, struct slice line)
 
 	ev = line.p ? json_parse(line, &e) : NULL;
 	if (!ev) {
-		w->skipped++;
-		log_warn("kube", "an event was skipped", LS("path", w->path),
-			LS("error", line.p ? e.msg : "larger than 4 MB"),
-			LI("skipped", w->skipped));
+		skip(w, line.p ? e.msg : "larger than 4 MB");
 		return true;
 	}
 	go_on = take_event(w, ev);
@@ -387,14 +426,18 @@ static void on_data(void *arg, struct fetch *f, struct slice bytes)
 	(void)f;
 	if (w->at == AT_WAIT)
 		return;
-	if (w->at == AT_LIST || w->status != 200) {
+	if (w->status != 200) {
 		(void)buf_adds(&w->body, bytes); /* cut short, it does not parse */
 		return;
 	}
-	timer_set(&w->timer, STREAM_QUIET);
 	w->contact = loop_now(w->kube->loop);
 	w->calling++;
-	lines_feed(&w->lines, bytes);
+	if (w->at == AT_LIST) {
+		items_feed(&w->items, bytes);
+	} else {
+		timer_set(&w->timer, STREAM_QUIET);
+		lines_feed(&w->lines, bytes);
+	}
 	w->calling--;
 }
 
@@ -470,6 +513,7 @@ static void go(struct kube_watch *w, enum watch_next next)
 	w->began = loop_now(w->kube->loop);
 	w->body.failed = false;
 	buf_take(&w->body, buf_len(&w->body));
+	items_reset(&w->items);
 	lines_reset(&w->lines);
 	if (next == NEXT_LIST && !w->more)
 		w->generation++;
@@ -534,12 +578,13 @@ struct kube_watch *kube_watch_new(struct kube *k, const char *path, const char *
 		.user = user,
 		.arg = arg,
 		.backoff = BACKOFF_MIN,
-		.body = BUF_LIMIT(KUBE_BODY_MAX),
+		.body = BUF_LIMIT(REFUSAL_MAX),
+		.items = {.max = EVENT_MAX, .fn = on_item, .arg = w},
 		.lines = {.max = EVENT_MAX, .fn = on_line, .arg = w},
 	};
-	set_text(&w->path, path);
+	set_text(&w->paths, path);
 	set_text(&w->query, query);
-	must(w->path);
+	must(w->paths && path_take(w, 0));
 	timer_init(&w->timer, k->loop, on_timer);
 	later_init(&w->step, on_step);
 	list_push(&k->watches, &w->node);
@@ -559,7 +604,9 @@ static void watch_destroy(struct kube_watch *w)
 	}
 	map_fini(&w->known);
 	buf_fini(&w->body);
+	items_fini(&w->items);
 	lines_fini(&w->lines);
+	free(w->paths);
 	free(w->path);
 	free(w->query);
 	free(w->version);

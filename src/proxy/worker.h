@@ -7,13 +7,13 @@
  * in here is touched by another thread but what the pointers to shared parts allow
  * (metrics cells, the credentials' place, discovery's mailbox).
  */
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "ev/loop.h"
 #include "http/server.h"
 #include "proxy/config.h"
 #include "proxy/disco.h"
-#include "proxy/heap.h"
 #include "proxy/metrics.h"
 #include "proxy/shakes.h"
 

@@ -239,3 +239,143 @@ int textproto_write(const ProtobufCMessageDescriptor *type, const char *text,
 	arena_fini(&a);
 	return r;
 }
+
+/* ---- for eyes ---- */
+
+static bool print_short(const ProtobufCMessage *m, struct buf *out)
+{
+	const ProtobufCMessageDescriptor *type = m->descriptor;
+	char text[ADDR_TEXT];
+	struct cidr net;
+	struct addr at;
+	struct ip ip;
+
+	if (type == &net__ipnetwork__descriptor && api_to_cidr((const void *)m, &net))
+		buf_printf(out, "%s/%u", ip_text(&net.ip, text), net.bits);
+	else if (type == &net__ipaddress__descriptor && api_to_ip((const void *)m, &ip))
+		buf_text(out, ip_text(&ip, text));
+	else if (type == &net__tcp_address__descriptor &&
+		 api_to_addr((const void *)m, &at))
+		buf_text(out, addr_text(&at, text));
+	else if (type == &common__duration__descriptor)
+		buf_printf(out, "%gs", (double)api_to_ns((const void *)m, 0) / 1e9);
+	else if (type == &common__label__descriptor)
+		buf_printf(out, "%s=%s", ((const Common__Label *)m)->key,
+			((const Common__Label *)m)->value);
+	else
+		return false;
+	return true;
+}
+
+static void print_value(field_desc *f, const void *at, struct buf *out)
+{
+	const ProtobufCBinaryData *bytes = at;
+	const ProtobufCEnumValue *v;
+
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_MESSAGE:
+		if (print_short(*(ProtobufCMessage *const *)at, out))
+			break;
+		buf_char(out, '{');
+		textproto_print(*(ProtobufCMessage *const *)at, out);
+		buf_char(out, '}');
+		break;
+	case PROTOBUF_C_TYPE_STRING:
+		buf_printf(out, "\"%s\"", *(char *const *)at);
+		break;
+	case PROTOBUF_C_TYPE_BYTES:
+		buf_printf(out, "\"%.*s\"", (int)bytes->len, (char *)bytes->data);
+		break;
+	case PROTOBUF_C_TYPE_ENUM:
+		v = protobuf_c_enum_descriptor_get_value(
+			f->descriptor, *(const int *)at);
+		buf_text(out, v ? v->name : "?");
+		break;
+	case PROTOBUF_C_TYPE_BOOL:
+		buf_text(out, *(const protobuf_c_boolean *)at ? "true" : "false");
+		break;
+	case PROTOBUF_C_TYPE_FLOAT:
+		buf_printf(out, "%g", (double)*(const float *)at);
+		break;
+	case PROTOBUF_C_TYPE_DOUBLE:
+		buf_printf(out, "%g", *(const double *)at);
+		break;
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64:
+		buf_printf(out, "%lld", *(const long long *)at);
+		break;
+	default:
+		buf_printf(out, "%u", *(const uint32_t *)at);
+	}
+}
+
+static bool is_zero(field_desc *f, const void *at)
+{
+	static const uint64_t zero;
+	const char *text;
+
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return !*(void *const *)at;
+	case PROTOBUF_C_TYPE_STRING:
+		text = *(char *const *)at;
+		return !text || !*text;
+	case PROTOBUF_C_TYPE_BYTES:
+		return ((const ProtobufCBinaryData *)at)->len == 0;
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
+		return memcmp(at, &zero, 8) == 0;
+	default:
+		return memcmp(at, &zero, 4) == 0;
+	}
+}
+
+static size_t item_size(field_desc *f)
+{
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_BYTES:
+		return sizeof(ProtobufCBinaryData);
+	case PROTOBUF_C_TYPE_MESSAGE:
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
+		return 8;
+	default:
+		return 4;
+	}
+}
+
+static void print_field(field_desc *f, const void *at, struct buf *out)
+{
+	if (buf_len(out) && out->p[out->end - 1] != '{')
+		buf_char(out, ' ');
+	buf_printf(out, "%s:", f->name);
+	print_value(f, at, out);
+}
+
+void textproto_print(const ProtobufCMessage *m, struct buf *out)
+{
+	for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+		field_desc *f = &m->descriptor->fields[i];
+		const char *at = (const char *)m + f->offset;
+		const uint32_t *which =
+			(const void *)((const char *)m + f->quantifier_offset);
+
+		if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+			for (size_t k = 0; k < *(const size_t *)(const void *)which;
+				k++)
+				print_field(f,
+					*(const char *const *)(const void *)at +
+						k * item_size(f),
+					out);
+		} else if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF ? *which == f->id
+								  : !is_zero(f, at)) {
+			print_field(f, at, out);
+		}
+	}
+}

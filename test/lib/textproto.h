@@ -23,5 +23,12 @@ void *textproto_read(const struct ProtobufCMessageDescriptor *type, const char *
 /* Its bytes, appended. */
 int textproto_write(const struct ProtobufCMessageDescriptor *type, const char *text,
 	struct buf *out, struct err *e);
+/*
+ * Appends any message that was read, in one line and for eyes: absent fields are not
+ * there, nor are zeros outside of a oneof; networks, addresses, durations and labels as
+ * one writes them ("10.0.0.0/8", "10s", "key=value").
+ */
+struct ProtobufCMessage;
+void textproto_print(const struct ProtobufCMessage *m, struct buf *out);
 
 #endif

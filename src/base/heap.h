@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PROXY_HEAP_H
-#define PROXY_HEAP_H
+#ifndef BASE_HEAP_H
+#define BASE_HEAP_H
 
 /*
  * What a crowd of connections or streams had, or a flood, stays the process's own in
