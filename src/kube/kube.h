@@ -61,8 +61,9 @@ struct kube_call *kube_get_text(
 
 /* ---- watches ----
  *
- * Lists in pages, then watches from there with bookmarks; resumes from the last version
- * after any break; lists again only on 410 Gone, and then reports what vanished
+ * Lists in pages, each object told as it comes (also of a list that breaks off and is
+ * asked for again), then watches from there with bookmarks; resumes from the last
+ * version after any break; lists again only on 410 Gone, and then reports what vanished
  * meanwhile.  Errors are logged once a change and retried with backoff.  An event that
  * cannot be understood is counted and skipped: it never stops the watch.  A kind that
  * the server does not have (404) counts as synced and empty, is said once in the log
