@@ -353,6 +353,7 @@ class Peer:
 
     def do_tls(self, words):
         """tls [refused] [old] [CERTIFICATE] [for SNI] [alpn NAME]: mesh TLS from here, as a client or as a server."""
+        again = list(words)
         alpn = take(words, "alpn")
         sni, refused, server = take(words, "for"), flag(words, "refused"), not isinstance(self, Client)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
@@ -368,8 +369,12 @@ class Peer:
             self.sock = tls.wrap_socket(self.sock, server_side=server, server_hostname=sni)
         except OSError as e:
             self.note("TLS: %s" % e)
-            if isinstance(self, One) and isinstance(e, (ssl.SSLEOFError, ConnectionError)):
+            left = isinstance(e, (ssl.SSLEOFError, ConnectionError))
+            if left and isinstance(self, One):
                 raise Left
+            if left and not refused and isinstance(self, Server):  # made in advance, for a client who then spoke HTTP
+                self.do_accept([])
+                return self.do_tls(again)
             if not refused:
                 raise Failed("TLS: %s" % e)
             return
