@@ -156,16 +156,17 @@ static enum h2_fault fault_of(int r)
  */
 static ssize_t feed(struct h2 *h, const uint8_t *p, size_t n)
 {
-	while (n > 0) {
-		size_t run = h2_run(h, p, n);
-		ssize_t r = run ? nghttp2_session_mem_recv(h->ng, p, run) : 0;
+	ssize_t r = 0;
 
-		if (r < 0 || h->fault)
-			return r < 0 ? r : 0;
+	while (n > 0 && r >= 0 && !h->fault) {
+		size_t run = h2_run(h, p, n);
+
+		if (run)
+			r = nghttp2_session_mem_recv(h->ng, p, run);
 		p += run;
 		n -= run;
 	}
-	return 0;
+	return r;
 }
 
 int h2_recv(struct h2 *h, const uint8_t *p, size_t n)

@@ -457,6 +457,22 @@ TEST(a_flood_of_resets_ends_the_connection)
 	server_end();
 }
 
+/* Its end comes with the turn's; until then more of it is read. */
+TEST(what_follows_a_flood_in_the_same_turn_does_not_change_the_verdict)
+{
+	server_make();
+	headers(0, 1, POST);
+	for (int i = 0; i < 3000; i++)
+		frame(DATA, 0, 1, "", 0);
+	conn_write(raw, sent.p, buf_len(&sent) - 5);
+	conn_write(raw, sent.p + buf_len(&sent) - 5, 5);
+	flush();
+	OK(end_gone);
+	EQ_INT(code(GOAWAY, 0), 11); /* ENHANCE_YOUR_CALM */
+	EQ_STR(fault, "empty data flood");
+	server_end();
+}
+
 TEST(resets_of_a_client_that_is_served_too_are_no_flood)
 {
 	server_make();
