@@ -19,7 +19,7 @@ static void take(void *arg, const char *words, const struct opt *table, size_t n
 		c->words = words;
 	for (size_t i = 0; i < n && c->n < COMPLETE_OPTIONS; i++)
 		if (table[i].flag)
-			c->option[c->n++] = &table[i];
+			c->option[c->n++] = table[i];
 }
 
 static void ask(const struct applet *a, struct complete_command *c)

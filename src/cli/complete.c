@@ -26,9 +26,9 @@ static void put_quoted(const char *text, const char *special, struct buf *out)
 static void bash_flags(const struct complete_command *c, struct buf *out)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		buf_printf(out, "%s--%s", i ? " " : "", c->option[i]->flag);
-		if (c->option[i]->brief)
-			buf_printf(out, " -%c", c->option[i]->brief);
+		buf_printf(out, "%s--%s", i ? " " : "", c->option[i].flag);
+		if (c->option[i].brief)
+			buf_printf(out, " -%c", c->option[i].brief);
 	}
 }
 
@@ -92,7 +92,7 @@ static void zsh_write(const struct complete_command *v, size_t n, struct buf *ou
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(out, "\t%s)\n\t\t_arguments", v[i].name);
 		for (size_t k = 0; k < v[i].n; k++)
-			zsh_option(v[i].option[k], out);
+			zsh_option(&v[i].option[k], out);
 		if (*v[i].words)
 			buf_printf(out, " \\\n\t\t\t'1:what:(%s)'", v[i].words);
 		buf_text(out, " \\\n\t\t\t'*:file:_files'\n\t\t;;\n");
@@ -128,7 +128,7 @@ static void fish_write(const struct complete_command *v, size_t n, struct buf *o
 				"-a '%s'\n",
 				v[i].name, v[i].words);
 		for (size_t k = 0; k < v[i].n; k++)
-			fish_option(v[i].name, v[i].option[k], out);
+			fish_option(v[i].name, &v[i].option[k], out);
 	}
 }
 

@@ -14,7 +14,7 @@
 struct complete_command {
 	const char *name, *help;
 	const char *words; /* of the first word behind it, blanks between; or "" */
-	const struct opt *option[COMPLETE_OPTIONS]; /* borrowed */
+	struct opt option[COMPLETE_OPTIONS];
 	size_t n;
 };
 
