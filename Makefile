@@ -197,14 +197,14 @@ fuzz: $(FUZZERS)
 
 # ---- images and the cluster ----
 # Named as containerd sees "mesh/proxy:$(VERSION)".  The mesh's has no file but the binary.
-IMAGES := build/images/mesh.tar build/images/demo.tar
+IMAGES := $B/images/mesh.tar $B/images/demo.tar
 images: $(IMAGES)
 
-build/images/mesh.tar: NAME := proxy:$(VERSION)
-build/images/mesh.tar: export ADMIN := bin/mesh
-build/images/mesh.tar: $B/mesh
-build/images/demo.tar: NAME := demo:1
-build/images/demo.tar: $B/demo-app
+$B/images/mesh.tar: NAME := proxy:$(VERSION)
+$B/images/mesh.tar: export ADMIN := bin/mesh
+$B/images/mesh.tar: $B/mesh
+$B/images/demo.tar: NAME := demo:1
+$B/images/demo.tar: $B/demo-app
 $(IMAGES): scripts/images applets/applets.def
 	@rm -rf $(@:.tar=) && mkdir -p $(@:.tar=)/bin && cp $(filter $B/%,$^) $(@:.tar=)/bin/
 	@$(if $(filter proxy%,$(NAME)),for n in $(NAMES); do ln -s mesh $(@:.tar=)/bin/mesh-$$n; done)

@@ -111,7 +111,8 @@ static struct json *make_root(const struct chart_job *job, struct err *e)
 	j = json_need_object(root, "Chart");
 	json_set_text(j, "Name", json_text_or(meta, "name", ""));
 	json_set_text(j, "Version", json_text_or(meta, "version", ""));
-	json_set_text(j, "AppVersion", json_text_or(meta, "appVersion", ""));
+	/* Chart.yaml says it for helm; here a program always installs itself. */
+	json_set_text(j, "AppVersion", MESH_VERSION);
 	json_free(meta);
 	return root;
 }
