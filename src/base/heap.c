@@ -3,38 +3,45 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#define LOOK_EVERY 4 /* calls */
-#define WORTH      ((size_t)256 * 1024)
+#define LOOK_EVERY  4 /* calls */
+#define WORTH       ((int64_t)256 * 1024)
+/* What is worth it where nothing happens, and how little may happen there. */
+#define WORTH_STILL ((int64_t)32 * 1024)
+#define STILL       ((int64_t)4096)
 
-/* Anonymous memory that is resident, beyond what is allocated. */
-static size_t waste(void)
+/*
+ * Anonymous memory that is resident, beyond what is allocated.  Negative where much
+ * that is allocated was never touched: it is the difference between two of them that
+ * tells.
+ */
+static int64_t waste(void)
 {
 	unsigned long resident = 0, shared = 0;
 	struct mallinfo2 m = mallinfo2();
 	FILE *f = fopen("/proc/self/statm", "re");
-	size_t own;
 
 	if (!f)
 		return 0;
 	if (fscanf(f, "%*u %lu %lu", &resident, &shared) != 2 || resident < shared)
 		resident = shared = 0;
 	fclose(f);
-	own = (resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
-	return own > m.uordblks + m.hblkhd ? own - m.uordblks - m.hblkhd : 0;
+	return (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE) -
+	       (int64_t)(m.uordblks + m.hblkhd);
 }
 
 void heap_give_back(struct heap_watch *w)
 {
-	size_t now;
+	int64_t now, last = w->last;
 
 	if (++w->calls % LOOK_EVERY)
 		return;
-	now = waste();
-	if (now > w->waste + WORTH) {
+	now = w->last = waste();
+	if (now > w->waste + (llabs(now - last) < STILL ? WORTH_STILL : WORTH)) {
 		malloc_trim(0);
-		w->waste = waste();
+		w->waste = w->last = waste();
 	} else if (now < w->waste) {
 		w->waste = now;
 	}

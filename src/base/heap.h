@@ -6,14 +6,16 @@
  * What a crowd of connections or streams had, or a flood, stays the process's own in
  * holes of its heap until malloc is asked to give it back.
  */
-#include <stddef.h>
+#include <stdint.h>
 
 struct heap_watch { /* zeroed */
 	unsigned calls;
-	size_t waste; /* bytes resident and of no use, that could not be given back */
+	int64_t waste; /* bytes resident and of no use, that could not be given back */
+	int64_t last;  /* what was of no use at the last look */
 };
 
-/* To be called now and then, by one thread; looks every few calls. */
+/* To be called now and then, by one thread; looks every few calls.  Little is
+ * given back only once nothing happens any more. */
 void heap_give_back(struct heap_watch *w);
 
 #endif

@@ -31,7 +31,8 @@ struct on_signal {
 struct loop {
 	struct event_base *base;
 	uint64_t now;
-	bool stale; /* a wait lies between `now` and now */
+	bool stale;            /* a wait lies between `now` and now */
+	unsigned ready, crowd; /* descriptors that were so this turn; in the last one */
 	bool stopping;
 	struct list later, spare;
 	uint64_t
@@ -314,6 +315,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	wake_up(w->loop);
+	w->loop->ready++;
 	if (w->armed == WATCH_HUP)
 		w->fn(w, WATCH_HUP);
 	else
@@ -403,6 +405,11 @@ int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
 uint64_t loop_now(const struct loop *l)
 {
 	return l->now;
+}
+
+unsigned loop_crowd(const struct loop *l)
+{
+	return l->crowd;
 }
 
 uint8_t *loop_scratch(struct loop *l, int which)
@@ -563,6 +570,8 @@ int loop_run(struct loop *l, struct err *e)
 		if (l->stopping)
 			break;
 		set_timer(l);
+		l->crowd = l->ready;
+		l->ready = 0;
 		if (!list_is_empty(&l->later) || !list_is_empty(&l->spare))
 			how |= EVLOOP_NONBLOCK;
 		l->stale = true;

@@ -50,6 +50,9 @@ void watch_init(
 int watch_set(struct watch *w, int what); /* 0: none */
 void watch_end(struct watch *w);          /* does not close the fd */
 
+/* How many were ready in the last turn: with how many others a turn is shared. */
+unsigned loop_crowd(const struct loop *l);
+
 /* ---- timers ---- */
 struct timer {
 	struct loop *loop;

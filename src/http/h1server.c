@@ -17,6 +17,17 @@
 #define NOTICE     (50 * NS_PER_MS)      /* for the first request of a connection */
 #define DRAIN_MAX  ((size_t)64 * 1024)   /* of a request's body nobody wants */
 
+/*
+ * Pieces of a body up to SMALL, as a client's that sends chunks of a byte, go on as one
+ * with those that were read with them: what is above costs the same for each.
+ */
+#define SMALL ((size_t)256)
+
+struct gathered {
+	size_t n;
+	uint8_t bytes[4096];
+};
+
 enum h1s_at {
 	H1S_HEAD,  /* between requests, or within a head */
 	H1S_BODY,  /* reading a body, or a tunnel */
@@ -46,8 +57,9 @@ struct h1server {
 	struct timer idle;
 	struct timer slow; /* a head has begun and is not whole */
 	uint64_t idle_since;
-	struct err *why; /* why the conn is gone; NULL: in order */
-	size_t owed;     /* response credit to give when there is room */
+	struct gathered *small; /* inside on_in */
+	struct err *why;        /* why the conn is gone; NULL: in order */
+	size_t owed;            /* response credit to give when there is room */
 	size_t drained;
 	uint16_t refusal; /* status to answer a malformed request with */
 	uint8_t at, framing, minor;
@@ -469,10 +481,55 @@ static bool in_end(struct h1server *s, const struct http1_head *trailers)
 	return true;
 }
 
+/* Passes on what was gathered; false when nothing more is to be read. */
+static bool in_gathered(struct h1server *s)
+{
+	size_t n = s->small->n;
+
+	s->small->n = 0;
+	return !n ||
+	       (in_data(s, slice_bytes((char *)s->small->bytes, n)) && s->base.conn);
+}
+
+static bool gather(struct h1server *s, struct slice data)
+{
+	struct gathered *g = s->small;
+
+	if (data.n > SMALL || data.n > sizeof g->bytes - g->n)
+		return false;
+	memcpy(g->bytes + g->n, data.p, data.n);
+	g->n += data.n;
+	return true;
+}
+
+static bool in_got(struct h1server *s, enum http1_got got, const struct http1_out *out)
+{
+	switch (got) {
+	case HTTP1_MORE:
+		return false;
+	case HTTP1_HEAD:
+		begin(s, &out->head);
+		return true;
+	case HTTP1_DATA:
+		return in_data(s, out->data);
+	case HTTP1_HELD:
+		s->held = true;
+		conn_pause(s->base.conn);
+		return false;
+	case HTTP1_END:
+		return in_end(s, &out->head);
+	case HTTP1_BAD:
+		malformed(s, out);
+		return false;
+	}
+	return false;
+}
+
 /* One event; false when there is nothing more to do with what is there. */
 static bool in_step(struct h1server *s, const uint8_t *p, size_t n, size_t *used)
 {
-	size_t max = s->at == H1S_BODY ? s->hx->x.req_credit : SIZE_MAX;
+	size_t small = s->small->n;
+	size_t max = s->at == H1S_BODY ? s->hx->x.req_credit - small : SIZE_MAX;
 	struct http1_out out;
 	enum http1_got got;
 
@@ -480,25 +537,13 @@ static bool in_step(struct h1server *s, const uint8_t *p, size_t n, size_t *used
 		return false;
 	got = http1_next(&s->in, p, n, max, &out);
 	*used += out.used;
-	switch (got) {
-	case HTTP1_MORE:
-		return false;
-	case HTTP1_HEAD:
-		begin(s, &out.head);
+	if (got == HTTP1_DATA && gather(s, out.data))
 		return true;
-	case HTTP1_DATA:
-		return in_data(s, out.data);
-	case HTTP1_HELD:
-		s->held = true;
-		conn_pause(s->base.conn);
+	if (!in_gathered(s))
 		return false;
-	case HTTP1_END:
-		return in_end(s, &out.head);
-	case HTTP1_BAD:
-		malformed(s, &out);
-		return false;
-	}
-	return false;
+	if (got == HTTP1_HELD && small)
+		return true; /* there may be credit for it by now */
+	return in_got(s, got, &out);
 }
 
 /* All that was there is read, and it ended between requests or within a head. */
@@ -526,16 +571,20 @@ static void on_slow(struct timer *t)
 static size_t on_in(struct conn *c, void *arg, const uint8_t *p, size_t n)
 {
 	struct h1server *s = h1s_cast(arg);
+	struct gathered small;
 	size_t used = 0;
 	bool more = true;
 
 	(void)c;
+	small.n = 0;
+	s->small = &small;
 	s->seen = true;
 	s->reading = true;
 	s->held = false;
 	while (more && s->base.conn)
 		more = in_step(s, p + used, n - used, &used);
 	s->reading = false;
+	s->small = NULL;
 	s->unread = used < n;
 	if (s->base.conn && s->at == H1S_HEAD)
 		between(s);

@@ -40,10 +40,15 @@ struct tcp {
 	struct addr to;
 };
 
-/* What one wake-up may read, and how long it may take, before others have their turn.
+/*
+ * What one wake-up may read, and how long it may take, before others have their turn:
+ * less long where more than FEW were ready, so that a turn stays short, but no less
+ * than some 16 KB that mean well take.
  */
-#define READ_BUDGET ((size_t)512 * 1024)
-#define READ_TIME   (NS_PER_MS / 4)
+#define READ_BUDGET     ((size_t)512 * 1024)
+#define READ_TIME       (NS_PER_MS / 4)
+#define READ_TIME_LEAST (50 * NS_PER_US)
+#define FEW             8
 
 /*
  * Bytes of a peer that means well cost little: 64 KB of them some 0.1 ms.  Others are
@@ -51,12 +56,10 @@ struct tcp {
  * the rest of the worker's connections wait.  So what is read at once follows from what
  * it cost last: half as much when that took long, twice as much when it did not.
  */
-#define BITE_MIN   ((size_t)1024)
-#define BITE_MAX   (LOOP_SCRATCH - CONN_HELD)
-#define BITE_LONG  (150 * NS_PER_US)
-#define BITE_SHORT (50 * NS_PER_US)
+#define BITE_MIN  ((size_t)1024)
+#define BITE_MAX  (LOOP_SCRATCH - CONN_HELD)
 /* Writes of this size leave at once, from the caller's memory. */
-#define WRITE_NOW  ((size_t)16 * 1024)
+#define WRITE_NOW ((size_t)16 * 1024)
 
 static struct tcp *tcp_of(struct conn *c)
 {
@@ -333,26 +336,34 @@ static bool read_some(struct tcp *t, size_t *budget)
 	return (size_t)n == max && *budget > 0;
 }
 
-static void fit_bite(struct tcp *t, uint64_t took)
+static uint64_t read_time(const struct tcp *t)
 {
-	if (took > BITE_LONG && t->bite > BITE_MIN)
+	unsigned crowd = loop_crowd(t->conn.loop);
+	uint64_t share = crowd <= FEW ? READ_TIME : READ_TIME * FEW / crowd;
+
+	return share < READ_TIME_LEAST ? READ_TIME_LEAST : share;
+}
+
+static void fit_bite(struct tcp *t, uint64_t took, uint64_t time)
+{
+	if (took > time * 3 / 5 && t->bite > BITE_MIN)
 		t->bite /= 2;
-	else if (took < BITE_SHORT && t->bite < BITE_MAX)
+	else if (took < time / 5 && t->bite < BITE_MAX)
 		t->bite *= 2;
 }
 
 static void tcp_readable(struct tcp *t)
 {
-	uint64_t begin = clock_mono(), last = begin, now;
+	uint64_t begin = clock_mono(), last = begin, time = read_time(t), now;
 	size_t budget = READ_BUDGET;
 	bool more = wants_in(t);
 
 	while (more) {
 		more = read_some(t, &budget);
 		now = clock_mono();
-		fit_bite(t, now - last);
+		fit_bite(t, now - last, time);
 		last = now;
-		more = more && wants_in(t) && now - begin < READ_TIME;
+		more = more && wants_in(t) && now - begin < time;
 	}
 	rewatch(t);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/worker.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/access.h"
@@ -44,6 +45,7 @@ static void tick(struct timer *t)
 	outbound_sweep(w);
 	balancers_sweep(w, false);
 	meters_sweep(w);
+	arena_give_back();
 	if (w->index == 0) /* for all */
 		heap_give_back(&w->heap);
 	route_meters_sweep(w);

@@ -17,7 +17,7 @@ static struct http_server *server;
 static struct conn *client;
 static struct buf got, heard;
 static bool server_gone, client_eof, client_gone;
-static int overs;
+static int overs, pieces;
 static enum errc last_code;
 static struct exch *held;
 
@@ -98,6 +98,7 @@ static void svc_begin(struct exch *x, void *shared)
 static void svc_data(struct exch *x, void *shared, const uint8_t *p, size_t n)
 {
 	(void)shared;
+	pieces++;
 	hear(slice_bytes(p, n));
 	exch_req_credit(x, n);
 	if (x->tunnel) /* an echo */
@@ -203,7 +204,7 @@ static void start(size_t cut)
 	server = http_server_new(ends[1], HTTP_KIND_1, &cfg, user, NULL, NULL);
 	got = heard = BUF_INIT;
 	server_gone = client_eof = client_gone = false;
-	overs = 0;
+	overs = pieces = 0;
 	held = NULL;
 }
 
@@ -390,6 +391,31 @@ TEST(a_request_cut_short_is_cancelled)
 	settle();
 	EQ_INT(overs, 1);
 	EQ_INT(last_code, ERR_CLOSED);
+	stop();
+}
+
+TEST(chunks_of_a_byte_go_on_in_larger_pieces)
+{
+	enum { N = 20000 };
+	struct buf text = BUF_INIT;
+
+	start(0);
+	buf_text(&text, "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n");
+	for (int i = 0; i < N; i++)
+		buf_printf(&text, "1\r\n%c\r\n", 'a' + i % 26);
+	buf_text(&text, "400\r\n");
+	for (int i = 0; i < 1024; i++)
+		buf_char(&text, 'X');
+	buf_text(&text, "\r\n2\r\nyz\r\n0\r\n\r\n");
+	say(text_of(&text));
+	OK(pieces < N / 50); /* there is credit for a hundred at a time */
+	EQ_STR(text_of(&got), OK3);
+	OK(buf_len(&heard) > N + 1024);
+	for (int i = 0; i < N; i++)
+		if (heard.p[heard.end - N - 1024 - 3 + (size_t)i] != 'a' + i % 26)
+			T_FAIL("byte %d is another", i);
+	OK(memcmp(heard.p + heard.end - 4, "Xyz.", 4) == 0);
+	buf_fini(&text);
 	stop();
 }
 

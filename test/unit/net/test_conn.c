@@ -663,6 +663,63 @@ TEST(bytes_that_take_long_are_taken_in_small_bites)
 	end_loop();
 }
 
+/* ---- many of them ---- */
+
+enum { CROWD = 32, TURNS = 100, WARM = 50 };
+static int talkers[CROWD];
+static size_t turns, eaten;
+
+static size_t nibble(struct conn *c, void *arg, const uint8_t *p, size_t n)
+{
+	uint64_t end = clock_mono() + 20 * n;
+
+	(void)c, (void)arg, (void)p;
+	while (clock_mono() < end)
+		;
+	if (turns > WARM)
+		eaten += n;
+	return n;
+}
+
+static void all_talk(struct timer *t)
+{
+	static const char much[64 * 1024];
+
+	for (int i = 0; i < CROWD; i++)
+		while (send(talkers[i], much, sizeof much,
+			       MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+			;
+	if (++turns == WARM + TURNS)
+		loop_stop(loop);
+	timer_set(t, 1);
+}
+
+TEST(a_turn_is_short_where_many_send_without_end)
+{
+	static const struct conn_user user = {.on_in = nibble};
+	struct conn *c[CROWD];
+	struct timer t;
+	int fds[2];
+
+	loop = loop_new(NULL);
+	for (int i = 0; i < CROWD; i++) {
+		EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		talkers[i] = fds[1];
+		c[i] = tcp_adopt(loop, fds[0], NULL, NULL);
+		conn_use(c[i], &user, NULL);
+	}
+	timer_init(&t, loop, all_talk);
+	timer_set(&t, 1);
+	loop_run(loop, NULL);
+	OK(eaten / TURNS <= CROWD * 6000); /* it would be some 15000 of each */
+	timer_clear(&t);
+	for (int i = 0; i < CROWD; i++) {
+		conn_end(c[i]);
+		close(talkers[i]);
+	}
+	end_loop();
+}
+
 TEST(who_goes_on_sending_when_all_is_said_is_cut_off)
 {
 	uint64_t begin = clock_mono();

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/slice.h"
+#include "t.h"
+
+/* ASan's malloc tells neither of the two */
+#ifndef __SANITIZE_ADDRESS__
+
+static size_t allocated(void)
+{
+	return mallinfo2().uordblks;
+}
+
+static void use_arenas(size_t n)
+{
+	struct arena a[60];
+
+	for (size_t i = 0; i < n; i++) {
+		arena_init(&a[i], 10000);
+		OK(arena_alloc(&a[i], 2000));
+	}
+	for (size_t i = 0; i < n; i++)
+		arena_fini(&a[i]);
+}
+
+TEST(memory_of_many_arenas_is_given_back_when_few_are_used)
+{
+	size_t before, few;
+
+	use_arenas(2);
+	before = allocated();
+	use_arenas(60);
+	OK(allocated() >= before + 50 * 4096);
+	arena_give_back();
+	few = allocated();
+	use_arenas(2);
+	EQ_INT(allocated(), few); /* these were there */
+	arena_give_back();
+	OK(allocated() <= before + 3 * 4096);
+}
+
+static long resident(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	OK(f && fscanf(f, "%*d %ld", &pages) == 1);
+	if (f)
+		fclose(f);
+	return pages * 4096;
+}
+
+static void look(struct heap_watch *w, int n)
+{
+	while (n-- > 0)
+		heap_give_back(w);
+}
+
+TEST(small_holes_are_given_back_once_nothing_happens)
+{
+	enum { N = 20, SIZE = 10000 };
+	struct heap_watch w = {0};
+	void *hole[N], *keep[N];
+	long before, full;
+
+	free(malloc(8 << 20)); /* much that is allocated is never touched */
+	keep[0] = malloc(2 << 20);
+	look(&w, 16);
+	free(keep[0]);
+	before = resident();
+	for (size_t i = 0; i < N; i++) {
+		hole[i] = malloc(SIZE);
+		keep[i] = malloc(64);
+		OK(hole[i] && keep[i]);
+		memset(hole[i], 1, SIZE);
+	}
+	for (size_t i = 0; i < N; i++)
+		free(hole[i]);
+	full = resident();
+	OK(full > before + 100000);
+	look(&w, 12);
+	OK(resident() < full - 100000);
+	for (size_t i = 0; i < N; i++)
+		free(keep[i]);
+}
+
+#endif
