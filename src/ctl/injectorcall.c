@@ -98,6 +98,16 @@ static void tell_skipped(
 	buf_fini(&text);
 }
 
+/* The API server shows a pod again when others have changed it after us. */
+static bool is_second_look(const struct injector_call *c, const struct inject_out *out)
+{
+	const struct json *notes = json_path(c->review.object, "metadata.annotations");
+	const char *by = json_text(json_get(notes, "linkerd.io/created-by"));
+
+	return out->reasons & 1u << INJECT_REASON_SIDECAR && by &&
+	       strncmp(by, "mesh/injector ", 14) == 0;
+}
+
 /* That nobody asked for a proxy is no news, and a Service never has one. */
 static void tell(struct injector_call *c, const struct inject_out *out,
 	const struct err *refused)
@@ -114,7 +124,7 @@ static void tell(struct injector_call *c, const struct inject_out *out,
 	else if (out->injected)
 		kube_event(c->in->kube, about, "Normal", "Injected",
 			"Mesh sidecar proxy injected");
-	else if (!(out->reasons & silent))
+	else if (!(out->reasons & silent) && !is_second_look(c, out))
 		tell_skipped(c, about, out);
 	json_each(w, out->warnings)
 	{
