@@ -260,8 +260,11 @@ ATTACKS = {
 # ---- the process: all connections of an attack, by one poller ----
 
 class Crowd:
-    def __init__(self, to, width, play, until):
-        self.to, self.play, self.until = to, play, until
+    """`pace`: no more than so many connections and bytes a second, or None."""
+    def __init__(self, to, width, play, seconds, pace=None):
+        self.to, self.play, self.pace = to, play, pace
+        self.start = time.monotonic()
+        self.until = self.start + seconds
         self.poller, self.at, self.due, self.made, self.sent = select.epoll(), {}, [], 0, 0
         self.spare = [0.0] * width  # when each may begin
 
@@ -318,10 +321,17 @@ class Crowd:
         except OSError:
             self.end(fd)
 
+    def ahead(self, now):
+        return self.pace and self.sent >= self.pace[1] * (now - self.start)
+
+    def may_begin(self, now):
+        early = self.pace and self.made >= self.pace[0] * (now - self.start)
+        return self.spare and self.spare[0] <= now and not early
+
     def run(self):
         while (now := time.monotonic()) < self.until:
             for _ in range(50):
-                if not self.spare or self.spare[0] > now:
+                if not self.may_begin(now):
                     break
                 heapq.heappop(self.spare)
                 self.begin()
@@ -329,23 +339,28 @@ class Crowd:
                 _, fd, _, c = heapq.heappop(self.due)
                 if self.at.get(fd) is c:
                     self.step(fd)
+            if self.ahead(now):
+                time.sleep(0.001)
+                continue
             for fd, what in self.poller.poll(0.01):
                 if fd in self.at:
                     self.ready(fd, what)
 
 
-def attack(name, address, seconds):
-    """Prints how many connections it took and how many bytes they carried."""
+def attack(name, address, seconds, *sink):
+    """Prints how many connections it took and how many kB they carried.  `sink`: its port, and the connections
+    and kB a second that it is to get."""
     port, width, play = ATTACKS[name]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.sched_setaffinity(0, {0})
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # it stands for another machine
-    crowd = Crowd((address, port), width, play, time.monotonic() + seconds)
+    to, pace = (int(sink[0]), (sink[1], sink[2] * 1000)) if sink else (port, None)
+    crowd = Crowd((address, to), width, play, seconds, pace)
     crowd.run()
     print("%d connections, %d kB" % (crowd.made, crowd.sent // 1000), flush=True)
     os._exit(0)  # with all of them at once
 
 
 if __name__ == "__main__":
-    attack(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    attack(sys.argv[1], sys.argv[2], *(float(a) for a in sys.argv[3:]))
