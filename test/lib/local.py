@@ -45,7 +45,7 @@ class Local:
             raise RuntimeError(got.stderr)
         control = subprocess.run([MESH, "install", *install], capture_output=True, text=True, check=True).stdout
         if settle is not None:
-            control = re.sub(r"( +)- -identity-trust-domain=", r"\1- -trust-roots-settle=%ds\n\g<0>" % settle, control, count=1)
+            control = re.sub(r"( +)- -identity-clock-skew-allowance=", r"\1- -trust-roots-settle=%ds\n\g<0>" % settle, control, count=1)
         self.apply(control)
         report(wait(lambda: self.ready("mesh", 3), 60), "the control plane gets ready", self.state("mesh"))
 
