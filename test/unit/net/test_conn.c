@@ -294,7 +294,7 @@ TEST(an_end_is_seen_before_the_loop_tells_it)
 	close(fds[1]);
 	EQ_INT(conn_has_ended(c), true);
 	conn_end(c);
-	loop_free(loop);
+	end_loop();
 }
 
 TEST(a_reset_by_the_peer_is_said_to_be_one)

@@ -114,4 +114,6 @@ TEST(answers_to_key_updates_that_are_not_read_do_not_pile_up)
 	loop_post(loop, stop, loop);
 	loop_run(loop, NULL); /* what has ended is freed */
 	loop_free(loop);
+	ref_put(creds_ref(creds));
+	testca_fini(&ca);
 }
