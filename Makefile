@@ -148,7 +148,9 @@ $B/deploy/local/app/page.o: deploy/local/app/page.html
 $B/demo-app: $(DEMO) $B/libcore.a
 	$(call Q,LINK)$(CC) $(CFLAGS) $(LINK) -s $(LDFLAGS) $(DEMO) $B/libcore.a $(LDLIBS) -o $@
 
-FUZZFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+# clang has no macro that tells of its sanitizers: gcc's
+FUZZFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-D__SANITIZE_ADDRESS__
 FUZZCORE  := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard src/*/*.c)) \
 	$(PB:$(GEN)/%.pb-c=build/fuzz/obj/gen/%.pb-c.o)
 
