@@ -8,8 +8,8 @@
 #include "base/slice.h"
 #include "t.h"
 
-/* ASan's malloc tells neither of the two */
-#ifndef __SANITIZE_ADDRESS__
+/* a sanitizer's malloc tells neither of the two */
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 
 static size_t allocated(void)
 {
