@@ -43,7 +43,7 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *e)
 	return rc ? err_wrap(e, "%s", path) : 0;
 }
 
-static int write_all(int fd, struct slice s)
+int file_write_all(int fd, struct slice s)
 {
 	while (s.n) {
 		ssize_t n = write(fd, s.p, s.n);
@@ -68,7 +68,7 @@ int file_replace(const char *path, unsigned mode, struct slice bytes, struct err
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, "open %s", temp);
-	if (write_all(fd, bytes) || fchmod(fd, mode) || fsync(fd))
+	if (file_write_all(fd, bytes) || fchmod(fd, mode) || fsync(fd))
 		rc = err_sys(e, "write %s", temp);
 	close(fd);
 	if (rc == 0 && rename(temp, path))

@@ -2,6 +2,7 @@
 #include "cli/cnicmd.h"
 
 #include "base/obj.h"
+#include "cli/command.h"
 #include "cli/install.h"
 
 struct command {
@@ -107,11 +108,8 @@ int cni_command(int argc, char **argv)
 		return 64;
 	if (render(&c, &out, &e))
 		complain(NULL, e.msg);
-	else if (fwrite(out.p + out.at, 1, buf_len(&out), stdout) != buf_len(&out) ||
-		 fflush(stdout))
-		complain(NULL, "cannot write");
 	else
-		status = 0;
+		status = command_print("install-cni", &out);
 	buf_fini(&out);
 	return status;
 }

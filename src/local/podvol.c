@@ -69,19 +69,6 @@ static bool holds(const char *path, struct slice text)
 	return same;
 }
 
-static int write_all(int fd, struct slice text)
-{
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno != EINTR)
-			return -1;
-		if (n > 0)
-			text = (struct slice){text.p + n, text.n - (size_t)n};
-	}
-	return 0;
-}
-
 static int put_file(const struct filling *f, const char *name, unsigned mode,
 	struct slice text, struct err *e)
 {
@@ -102,7 +89,7 @@ static int put_file(const struct filling *f, const char *name, unsigned mode,
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_sys(e, "write %s", tmp);
-	rc = write_all(fd, text) || fchmod(fd, mode) || rename(tmp, path);
+	rc = file_write_all(fd, text) || fchmod(fd, mode) || rename(tmp, path);
 	close(fd);
 	return rc ? err_sys(e, "write %s", path) : 0;
 }

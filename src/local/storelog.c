@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/obj.h"
 #include "local/meta.h"
@@ -37,21 +38,6 @@ static void record(struct buf *b, const char *res, const char *ns, const char *n
 	buf_printf(b, "\"ns\":\"%s\",\"name\":\"%s\"}\n", ns, name);
 }
 
-static int write_all(int fd, struct slice s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		s.p += n;
-		s.n -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Writes every object to a new log and puts it in the place of the old one. */
 static int rewrite(struct store *s, struct err *e)
 {
@@ -69,7 +55,7 @@ static int rewrite(struct store *s, struct err *e)
 		for (size_t k = 0; k < s->buckets[i]->n; k++)
 			record(&b, s->buckets[i]->res, NULL, NULL,
 				s->buckets[i]->v[k]->json);
-	if (b.failed || write_all(fd, buf_slice(&b)) < 0 || fsync(fd) < 0 ||
+	if (b.failed || file_write_all(fd, buf_slice(&b)) < 0 || fsync(fd) < 0 ||
 		rename(tmp, path) < 0) {
 		err_sys(e, "write %s", tmp);
 		goto close_fd;
@@ -189,7 +175,7 @@ int store_log_write(struct store *s, const char *res, const char *ns, const char
 	record(&b, res, ns, name, json);
 	if (b.failed)
 		r = err_set(e, ERR_LIMIT, "no memory for the object log");
-	else if (write_all(s->fd, buf_slice(&b)) < 0) {
+	else if (file_write_all(s->fd, buf_slice(&b)) < 0) {
 		r = err_sys(e, "write the object log in %s", s->cfg.dir);
 		/* Half a line must not stay in front of the next one. */
 		if (ftruncate(s->fd, s->log_size) < 0)
