@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #define DAY  (UINT64_C(86400) * NS_PER_S)
 #define SKEW (UINT64_C(3600) * NS_PER_S)
@@ -35,34 +36,6 @@ int pki_file_read(const char *path, struct buf *out, struct err *e)
 	return n < 0 ? err_sys(e, "read %s", path) : 0;
 }
 
-int file_write(const char *path, struct slice text, unsigned mode, struct err *e)
-{
-	char tmp[600];
-	int fd;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	if (fd < 0)
-		return err_sys(e, "open %s", tmp);
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto close_fd;
-		text = slice_bytes(text.p + n, text.n - (size_t)n);
-	}
-	if (close(fd) < 0 || rename(tmp, path) < 0)
-		return err_sys(e, "write %s", path);
-	return 0;
-close_fd:
-	err_sys(e, "write %s", tmp);
-	close(fd);
-	unlink(tmp);
-	return -1;
-}
-
 /* ---- the CA and the token key ---- */
 
 static struct key *open_key(const char *path, struct err *e)
@@ -78,7 +51,7 @@ static struct key *open_key(const char *path, struct err *e)
 			*e = missing;
 	} else if ((k = key_generate(e)) &&
 		   (key_write_pem(k, &b, e) < 0 ||
-			   file_write(path, buf_slice(&b), 0600, e) < 0)) {
+			   file_replace(path, 0600, buf_slice(&b), e) < 0)) {
 		key_free(k);
 		k = NULL;
 	}
@@ -117,7 +90,7 @@ static int open_ca(struct pki *p, const char *path, struct err *e)
 		}
 		buf_clear(&b);
 		if (make_ca(p, &b, e) < 0 ||
-			file_write(path, buf_slice(&b), 0644, e) < 0) {
+			file_replace(path, 0644, buf_slice(&b), e) < 0) {
 			buf_fini(&b);
 			return -1;
 		}
@@ -221,7 +194,7 @@ int pki_kubeconfig(
 	buf_text(&b,
 		"contexts:\n- name: mesh-local\n  context:\n    cluster: mesh-local\n"
 		"    user: mesh-local-admin\ncurrent-context: mesh-local\n");
-	r = file_write(path, buf_slice(&b), 0600, e);
+	r = file_replace(path, 0600, buf_slice(&b), e);
 fini:
 	key_free(k);
 	buf_fini(&crt);

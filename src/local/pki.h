@@ -31,7 +31,5 @@ int pki_kubeconfig(
 
 /* A whole file, zero-terminated; ERR_MISSING when it is not there. */
 int pki_file_read(const char *path, struct buf *out, struct err *e);
-/* Written beside and renamed. */
-int file_write(const char *path, struct slice text, unsigned mode, struct err *e);
 
 #endif
