@@ -28,8 +28,8 @@ CPPFLAGS += -Isrc -Iapplets -I$(GEN) -isystem $D/include \
 	-DMBEDTLS_CONFIG_FILE='"tls/mbedtls_config.h"'
 CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 \
-	-Wimplicit-fallthrough -fno-common -fPIE -ffunction-sections -fdata-sections \
-	-fno-asynchronous-unwind-tables \
+	-Wimplicit-fallthrough -Werror=implicit-function-declaration \
+	-fno-common -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 LDFLAGS += -Wl,--gc-sections -Wl,--wrap=mbedtls_ecp_mul
 LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml \

@@ -644,7 +644,7 @@ static void make_creds(const char *path)
 	t.creds = SNAP_INIT;
 	snap_set(&t.creds,
 		creds_ref(testca_creds_of(&ca, &(struct testleaf){.ip = "127.0.0.1"})));
-	must(file_write(path, buf_slice(&ca.root_pem), 0600, &e) == 0);
+	must(file_replace(path, 0600, buf_slice(&ca.root_pem), &e) == 0);
 	testca_fini(&ca);
 }
 
