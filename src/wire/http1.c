@@ -6,12 +6,9 @@
 #include <sys/types.h>
 
 #include "base/obj.h"
+#include "wire/chunked.h"
 
-_Static_assert(sizeof(llhttp_t) <= sizeof(((struct http1 *)0)->parser),
-	"room for llhttp's state");
-
-#define FRAMING_MAX 4096 /* chunk sizes and extensions between two pieces of data */
-#define CULPRIT_MAX 64   /* of a name, in a message */
+#define CULPRIT_MAX 64 /* of a name, in a message */
 
 static const char too_many[] = "too many fields";
 
@@ -21,6 +18,7 @@ enum http1_at {
 	AT_EOF,      /* body: until the input ends */
 	AT_SIZE,     /* chunked: at a chunk's size */
 	AT_CHUNK,    /* chunked: in data, `left` bytes */
+	AT_CRLF,     /* chunked: behind a chunk's data */
 	AT_TRAILERS, /* chunked: behind the last chunk */
 	AT_TUNNEL,
 	AT_BAD,
@@ -351,7 +349,6 @@ static void choose_body(
 	} else if (head->chunked) {
 		head->length = -1;
 		h->at = AT_SIZE;
-		h->framing = 0;
 	} else if (sized) {
 		h->left = parser->content_length;
 		head->length = said;
@@ -366,33 +363,32 @@ static enum http1_got parse_head(
 	struct http1 *h, struct slice text, struct http1_out *out)
 {
 	struct http1_head *head = &out->head;
-	llhttp_t *parser = (llhttp_t *)h->parser;
-	struct fill f = {.parser = parser, .head = head};
+	llhttp_t parser;
+	struct fill f = {.parser = &parser, .head = head};
 	enum http1_got got;
 	int e;
 
 	head->method = head->target = head->reason = SLICE("");
 	head->nfields = 0;
-	llhttp_init(parser, h->kind == HTTP1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
+	llhttp_init(&parser, h->kind == HTTP1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
 		&settings);
-	parser->data = &f;
-	e = h->kind == HTTP1_REQUEST ? run_request(parser, head, text)
-				     : (int)llhttp_execute(parser, text.p, text.n);
-	parser->data = NULL;
+	parser.data = &f;
+	e = h->kind == HTTP1_REQUEST ? run_request(&parser, head, text)
+				     : (int)llhttp_execute(&parser, text.p, text.n);
 	if (e != HPE_PAUSED)
 		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e, out);
-	if (parser->http_major != 1 || parser->http_minor > 1)
+	if (parser.http_major != 1 || parser.http_minor > 1)
 		return bad(h, 505, "not HTTP/1.0 or 1.1");
-	head->minor = parser->http_minor;
-	head->status = parser->status_code;
+	head->minor = parser.http_minor;
+	head->status = parser.status_code;
 	if (h->kind == HTTP1_RESPONSE && (head->status < 100 || head->status > 599))
 		return bad(h, 502, "a status out of range");
 	got = check_coding(h, head);
-	if (got == HTTP1_HEAD && (parser->flags & F_CONTENT_LENGTH) &&
-		parser->content_length > INT64_MAX)
+	if (got == HTTP1_HEAD && (parser.flags & F_CONTENT_LENGTH) &&
+		parser.content_length > INT64_MAX)
 		return bad(h, 413, "a body without measure");
 	if (got == HTTP1_HEAD)
-		choose_body(h, head, parser);
+		choose_body(h, head, &parser);
 	return got;
 }
 
@@ -446,10 +442,9 @@ static size_t at_most(size_t n, uint64_t left)
 	return n < left ? n : (size_t)left;
 }
 
-static enum http1_got message_end(struct http1 *h, struct http1_out *out)
+static enum http1_got message_end(struct http1 *h)
 {
 	h->at = AT_START;
-	out->head.nfields = 0;
 	return HTTP1_END;
 }
 
@@ -458,47 +453,26 @@ static enum http1_got next_length(struct http1 *h, const uint8_t *p, size_t n,
 {
 	enum http1_got got;
 
-	if (h->left == 0)
-		return message_end(h, out);
+	if (h->left == 0) {
+		out->head.nfields = 0;
+		return message_end(h);
+	}
 	got = give(p, at_most(n, h->left), data_max, out);
 	h->left -= out->used;
 	return got;
 }
 
-/* Shows `n` bytes to llhttp; returns its verdict and adds to out->used. */
-static int run_chunked(
-	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
-{
-	llhttp_t *parser = (llhttp_t *)h->parser;
-	int e;
-
-	if (llhttp_get_errno(parser) == HPE_PAUSED)
-		llhttp_resume(parser);
-	e = (int)llhttp_execute(parser, (const char *)p, n);
-	if (e == HPE_PAUSED)
-		out->used += (size_t)(llhttp_get_error_pos(parser) - (const char *)p);
-	else
-		out->used += n;
-	return e;
-}
-
-/* A chunk's size line; it is small, and llhttp keeps what it saw of it. */
 static enum http1_got next_size(
 	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
 {
-	size_t before = out->used;
-	int e = run_chunked(h, p, n, out);
+	const char *why;
+	ssize_t len = chunk_line(p, n, &h->left, &why);
 
-	h->framing += (uint32_t)(out->used - before);
-	if (e != HPE_OK && e != HPE_PAUSED)
-		return bad(h, 400, reason_of((llhttp_t *)h->parser, e));
-	if (h->framing > FRAMING_MAX)
-		return bad(h, 400, "a chunk's size is too long");
-	if (e == HPE_OK)
+	if (len < 0)
+		return bad(h, 400, why);
+	if (len == 0)
 		return HTTP1_MORE;
-	h->left = ((llhttp_t *)h->parser)->content_length;
-	if (h->left > INT64_MAX)
-		return bad(h, 400, "a chunk without measure");
+	out->used += (size_t)len;
 	h->at = h->left ? AT_CHUNK : AT_TRAILERS;
 	return HTTP1_HEAD; /* go on */
 }
@@ -506,21 +480,28 @@ static enum http1_got next_size(
 static enum http1_got next_chunk(struct http1 *h, const uint8_t *p, size_t n,
 	size_t data_max, struct http1_out *out)
 {
-	struct http1_out piece = {.used = 0};
-	enum http1_got got = give(p, at_most(n, h->left), data_max, &piece);
-	int e;
+	size_t before = out->used;
+	enum http1_got got = give(p, at_most(n, h->left), data_max, out);
 
 	if (got != HTTP1_DATA)
 		return got;
-	e = run_chunked(h, p, piece.used, out);
-	if (e != HPE_OK && e != HPE_PAUSED)
-		return bad(h, 400, reason_of((llhttp_t *)h->parser, e));
-	out->data = piece.data;
-	h->left -= piece.used;
-	h->framing = 0;
+	h->left -= out->used;
+	out->used += before;
 	if (h->left == 0)
-		h->at = AT_SIZE;
+		h->at = AT_CRLF;
 	return HTTP1_DATA;
+}
+
+static enum http1_got next_crlf(
+	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
+{
+	if (p[0] != '\r' || (n > 1 && p[1] != '\n'))
+		return bad(h, 400, "a chunk is longer than its size");
+	if (n == 1)
+		return HTTP1_MORE;
+	out->used += 2;
+	h->at = AT_SIZE;
+	return HTTP1_HEAD; /* go on */
 }
 
 /* RFC 9110, section 6.5.1: what would have to be known before the body. */
@@ -538,13 +519,32 @@ static bool speaks_of_framing(const struct http1_head *head, struct slice *which
 	return false;
 }
 
+/* llhttp reads trailers as what they look like: a head's fields. */
+static enum http1_got parse_trailers(
+	struct http1 *h, struct slice text, struct http1_out *out)
+{
+	static const struct slice any = {"HTTP/1.1 200 OK\r\n", 17};
+	llhttp_t parser;
+	struct fill f = {.parser = &parser, .head = &out->head};
+	int e;
+
+	llhttp_init(&parser, HTTP_RESPONSE, &settings);
+	parser.data = &f;
+	e = (int)llhttp_execute(&parser, any.p, any.n);
+	if (e == HPE_OK)
+		e = (int)llhttp_execute(&parser, text.p, text.n);
+	if (e != HPE_PAUSED)
+		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e, out);
+	if (speaks_of_framing(&out->head, &out->culprit))
+		return bad(h, 400, "no field for trailers");
+	return HTTP1_END;
+}
+
 static enum http1_got next_trailers(
 	struct http1 *h, const uint8_t *p, size_t n, struct http1_out *out)
 {
-	llhttp_t *parser = (llhttp_t *)h->parser;
-	struct fill f = {.parser = parser, .head = &out->head};
+	static const size_t none = sizeof "\r\n" - 1;
 	ssize_t len = section_end(h, p, n);
-	int e = HPE_PAUSED;
 
 	if (len < 0)
 		return bad(h, 400, "a bare CR, a bare LF or a NUL");
@@ -553,21 +553,12 @@ static enum http1_got next_trailers(
 			h, "the trailers are too large", slice_bytes(p, n), out);
 	if (len == 0)
 		return HTTP1_MORE;
+	out->used += (size_t)len;
 	out->head.nfields = 0;
-	parser->data = &f;
-	for (ssize_t at = 0; at < len && e == HPE_PAUSED;) {
-		size_t before = out->used;
-
-		e = run_chunked(h, p + at, (size_t)(len - at), out);
-		at += (ssize_t)(out->used - before);
-	}
-	parser->data = NULL;
-	if (e != HPE_PAUSED)
-		return head_error(h, &f, e == HPE_OK ? HPE_INTERNAL : e, out);
-	if (speaks_of_framing(&out->head, &out->culprit))
-		return bad(h, 400, "no field for trailers");
-	h->at = AT_START;
-	return HTTP1_END;
+	if ((size_t)len > none &&
+		parse_trailers(h, slice_bytes(p, (size_t)len), out) != HTTP1_END)
+		return HTTP1_BAD;
+	return message_end(h);
 }
 
 static enum http1_got next_chunked(struct http1 *h, const uint8_t *p, size_t n,
@@ -585,6 +576,8 @@ static enum http1_got next_chunked(struct http1 *h, const uint8_t *p, size_t n,
 			got = next_size(h, at, left, out);
 		else if (h->at == AT_CHUNK)
 			got = next_chunk(h, at, left, data_max, out);
+		else if (h->at == AT_CRLF)
+			got = next_crlf(h, at, left, out);
 		else
 			got = next_trailers(h, at, left, out);
 	}
@@ -606,6 +599,7 @@ enum http1_got http1_next(struct http1 *h, const uint8_t *p, size_t n, size_t da
 		return give(p, n, data_max, out);
 	case AT_SIZE:
 	case AT_CHUNK:
+	case AT_CRLF:
 	case AT_TRAILERS:
 		return next_chunked(h, p, n, data_max, out);
 	case AT_BAD:
@@ -626,6 +620,7 @@ enum http1_got http1_eof(struct http1 *h)
 	case AT_LENGTH:
 	case AT_SIZE:
 	case AT_CHUNK:
+	case AT_CRLF:
 	case AT_TRAILERS:
 		return bad(h, 400, "the message is cut short");
 	case AT_BAD:

@@ -55,11 +55,9 @@ struct http1_out {
 };
 
 struct http1 {
-	_Alignas(8) unsigned char parser[112]; /* llhttp's, while a body is chunked */
-	uint64_t left;                         /* of the body, or of this chunk */
-	uint32_t scanned;                      /* bytes known not to end the head */
+	uint64_t left;    /* of the body, or of this chunk */
+	uint32_t scanned; /* bytes known not to end the head */
 	uint32_t head_max;
-	uint32_t framing; /* bytes of chunk framing since the last data */
 	uint8_t kind, at;
 	bool no_body; /* response to HEAD */
 	bool connect; /* response to CONNECT */
