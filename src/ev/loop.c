@@ -33,6 +33,9 @@ struct loop {
 	uint64_t now;
 	bool stale;            /* a wait lies between `now` and now */
 	unsigned ready, crowd; /* descriptors that were so this turn; in the last one */
+	uint32_t turn;
+	unsigned asking, asked; /* how many would have this turn; the last one */
+	bool is_taken;          /* this turn is somebody's */
 	bool stopping;
 	struct list later, spare;
 	uint64_t
@@ -412,6 +415,16 @@ unsigned loop_crowd(const struct loop *l)
 	return l->crowd;
 }
 
+bool loop_is_turn_of(struct loop *l, uint32_t *last)
+{
+	l->asking++;
+	if (l->is_taken || l->turn - *last < l->asked)
+		return false;
+	l->is_taken = true;
+	*last = l->turn;
+	return true;
+}
+
 uint8_t *loop_scratch(struct loop *l, int which)
 {
 	must(which >= 0 && which < SCRATCHES);
@@ -557,6 +570,16 @@ static void set_timer(struct loop *l)
 		set_coarse(l, ns);
 }
 
+static void next_turn(struct loop *l)
+{
+	l->crowd = l->ready;
+	l->asked = l->asking;
+	l->ready = l->asking = 0;
+	l->is_taken = false;
+	l->turn++;
+	l->stale = true;
+}
+
 int loop_run(struct loop *l, struct err *e)
 {
 	l->stopping = false;
@@ -570,11 +593,9 @@ int loop_run(struct loop *l, struct err *e)
 		if (l->stopping)
 			break;
 		set_timer(l);
-		l->crowd = l->ready;
-		l->ready = 0;
+		next_turn(l);
 		if (!list_is_empty(&l->later) || !list_is_empty(&l->spare))
 			how |= EVLOOP_NONBLOCK;
-		l->stale = true;
 		if (event_base_loop(l->base, how) < 0)
 			return err_sys(e, "wait for events");
 		is_idle = l->stale; /* no event has asked for the time */

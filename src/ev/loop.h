@@ -53,6 +53,13 @@ void watch_end(struct watch *w);          /* does not close the fd */
 /* How many were ready in the last turn: with how many others a turn is shared. */
 unsigned loop_crowd(const struct loop *l);
 
+/*
+ * Asked by one that is ready and takes long, where there are others: whether this turn
+ * is its own.  One has it each turn, and those that ask have it in order; `last` is the
+ * asker's storage, zeroed.  So who takes little waits for one of them at most.
+ */
+bool loop_is_turn_of(struct loop *l, uint32_t *last);
+
 /* ---- timers ---- */
 struct timer {
 	struct loop *loop;

@@ -37,6 +37,9 @@ struct tcp {
 	uint64_t connect_timeout;
 	size_t dropped; /* while it lingers */
 	size_t bite;    /* how much is read at once */
+	uint64_t debt;  /* until when what it has taken is paid back */
+	uint32_t turn;  /* the loop's, see loop_is_turn_of() */
+	uint32_t took;  /* ns, when it was read last */
 	struct addr to;
 };
 
@@ -44,11 +47,19 @@ struct tcp {
  * What one wake-up may read, and how long it may take, before others have their turn:
  * less long where more than FEW were ready, so that a turn stays short, but no less
  * than some 16 KB that mean well take.
+ *
+ * And there, who has taken more than BURST above its SHARE of the worker's time has
+ * turns of its own, one after the other of its kind.  And once a turn has become LONG,
+ * who was not LIGHT last waits for the next.
  */
 #define READ_BUDGET     ((size_t)512 * 1024)
 #define READ_TIME       (NS_PER_MS / 4)
 #define READ_TIME_LEAST (50 * NS_PER_US)
 #define FEW             8
+#define SHARE           64 /* one part of so many */
+#define BURST           (NS_PER_MS / 4)
+#define LONG            (NS_PER_MS / 2)
+#define LIGHT           (50 * NS_PER_US)
 
 /*
  * Bytes of a peer that means well cost little: 64 KB of them some 0.1 ms.  Others are
@@ -306,7 +317,7 @@ static bool read_some(struct tcp *t, size_t *budget)
 	ssize_t n;
 
 	do
-		n = recv(t->fd, p, max, 0);
+		n = recv(t->fd, p, max, t->at == TCP_LINGER ? MSG_TRUNC : 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return false;
@@ -336,9 +347,8 @@ static bool read_some(struct tcp *t, size_t *budget)
 	return (size_t)n == max && *budget > 0;
 }
 
-static uint64_t read_time(const struct tcp *t)
+static uint64_t read_time(unsigned crowd)
 {
-	unsigned crowd = loop_crowd(t->conn.loop);
 	uint64_t share = crowd <= FEW ? READ_TIME : READ_TIME * FEW / crowd;
 
 	return share < READ_TIME_LEAST ? READ_TIME_LEAST : share;
@@ -352,9 +362,23 @@ static void fit_bite(struct tcp *t, uint64_t took, uint64_t time)
 		t->bite *= 2;
 }
 
-static void tcp_readable(struct tcp *t)
+static bool is_greedy(const struct tcp *t)
 {
-	uint64_t begin = clock_mono(), last = begin, time = read_time(t), now;
+	return t->debt > loop_now(t->conn.loop) + BURST * SHARE;
+}
+
+static void pay(struct tcp *t, uint64_t took)
+{
+	uint64_t now = loop_now(t->conn.loop), most = now + 2 * BURST * SHARE;
+
+	t->debt = (t->debt > now ? t->debt : now) + took * SHARE;
+	if (t->debt > most)
+		t->debt = most;
+}
+
+static void read_for(struct tcp *t, uint64_t begin, uint64_t time)
+{
+	uint64_t last = begin, now = begin;
 	size_t budget = READ_BUDGET;
 	bool more = wants_in(t);
 
@@ -365,6 +389,26 @@ static void tcp_readable(struct tcp *t)
 		last = now;
 		more = more && wants_in(t) && now - begin < time;
 	}
+	t->took = (uint32_t)(now - begin);
+	pay(t, now - begin);
+}
+
+static bool may_read(struct tcp *t, uint64_t now, unsigned crowd)
+{
+	struct loop *l = t->conn.loop;
+	bool waits = (crowd > FEW && is_greedy(t)) ||
+		     (t->took > LIGHT && now > loop_now(l) + LONG);
+
+	return !waits || loop_is_turn_of(l, &t->turn);
+}
+
+static void tcp_readable(struct tcp *t)
+{
+	unsigned crowd = loop_crowd(t->conn.loop);
+	uint64_t now = clock_mono();
+
+	if (may_read(t, now, crowd))
+		read_for(t, now, read_time(crowd));
 	rewatch(t);
 }
 
@@ -622,6 +666,8 @@ static struct tcp *tcp_new(struct loop *l, int fd, struct err *e)
 	conn_init(&t->conn, l, &tcp_ops);
 	t->fd = fd;
 	t->bite = BITE_MAX;
+	t->debt =
+		loop_now(l) + BURST * SHARE; /* or many new ones would be many bursts */
 	watch_init(&t->watch, l, fd, on_watch);
 	later_init(&t->later, on_later);
 	timer_init(&t->timer, l, on_timer);

@@ -15,6 +15,9 @@ POST = [(":method", "POST")] + GET[1:]
 HEAD = b"GET / HTTP/1.1\r\nhost: web\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: web\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = 65536
+# MB a second that the wire to the attacker carries.  Where it is the same machine, what the kernel does for more of them
+# takes from everybody, be there a proxy or not.
+LINK = float(os.environ.get("ATTACK_LINK", "125"))
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -260,8 +263,8 @@ ATTACKS = {
 # ---- the process: all connections of an attack, by one poller ----
 
 class Crowd:
-    """`pace`: no more than so many connections and bytes a second, or None."""
-    def __init__(self, to, width, play, seconds, pace=None):
+    """`pace`: no more than so many connections and bytes a second."""
+    def __init__(self, to, width, play, seconds, pace):
         self.to, self.play, self.pace = to, play, pace
         self.start = time.monotonic()
         self.until = self.start + seconds
@@ -322,10 +325,10 @@ class Crowd:
             self.end(fd)
 
     def ahead(self, now):
-        return self.pace and self.sent >= self.pace[1] * (now - self.start)
+        return self.sent >= self.pace[1] * (now - self.start)
 
     def may_begin(self, now):
-        early = self.pace and self.made >= self.pace[0] * (now - self.start)
+        early = self.made >= self.pace[0] * (now - self.start)
         return self.spare and self.spare[0] <= now and not early
 
     def run(self):
@@ -355,7 +358,7 @@ def attack(name, address, seconds, *sink):
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.sched_setaffinity(0, {0})
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # it stands for another machine
-    to, pace = (int(sink[0]), (sink[1], sink[2] * 1000)) if sink else (port, None)
+    to, pace = (int(sink[0]), (sink[1], sink[2] * 1000)) if sink else (port, (float("inf"), LINK * 1e6))
     crowd = Crowd((address, to), width, play, seconds, pace)
     crowd.run()
     print("%d connections, %d kB" % (crowd.made, crowd.sent // 1000), flush=True)
