@@ -44,7 +44,8 @@ LINK    := -pie
 else
 CFLAGS  += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection
-LINK    := -static-pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--build-id=none
+LINK    := -static-pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--build-id=none \
+	-Wl,-T,scripts/lean.ld
 endif
 ifdef WERROR
 CFLAGS  += -Werror
