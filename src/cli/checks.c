@@ -178,6 +178,37 @@ int has_accounts(struct check_run *r, struct err *e)
 	return has_all(r, path, "mesh-", components, countof(components), e);
 }
 
+static const char *made(const struct json *object)
+{
+	return json_text_or(object, "metadata.creationTimestamp", "");
+}
+
+/*
+ * A token is that of one ServiceAccount, not of one with the same name: a pod that was
+ * there when its own was made anew is refused by the API server until it is, too.
+ */
+int have_tokens(struct check_run *r, struct err *e)
+{
+	const struct json *pods = check_pods(r, e);
+
+	if (!pods)
+		return -1;
+	json_each(p, json_get(pods, "items"))
+	{
+		const char *account = json_text_or(p, "spec.serviceAccountName", "");
+		const struct json *sa =
+			check_get(r, NULL, "/api/v1/namespaces/%s/serviceaccounts/%s",
+				r->cfg->namespace, account);
+
+		if (strcmp(made(sa), made(p)) > 0 && *made(p))
+			return err_set(e, ERR_DENIED,
+				"%s is older than ServiceAccount %s, which was made "
+				"anew: its token is refused",
+				json_text_or(p, "metadata.name", ""), account);
+	}
+	return 0;
+}
+
 int has_webhook(struct check_run *r, struct err *e)
 {
 	return check_get(r, e,

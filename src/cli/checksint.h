@@ -30,7 +30,7 @@ check_fn can_connect, can_query, is_new_enough, namespace_is_free, has_crds,
 	has_namespace, has_roles, has_bindings, has_accounts, has_webhook, are_deployed,
 	are_scheduled, are_ready, can_create_global, has_config, are_several,
 	can_create_accounts, can_create_services, can_create_deployments,
-	can_create_configmaps, can_create_secrets, can_read_secrets;
+	can_create_configmaps, can_create_secrets, can_read_secrets, have_tokens;
 check_fn identity_is_readable, anchors_are_valid, anchors_last, issuer_is_valid,
 	issuer_lasts, issuer_is_vouched_for, issuer_has_key, hook_is_valid, hook_lasts;
 check_fn control_is_same_version, control_proxies_are_ready, proxies_trust_the_same,

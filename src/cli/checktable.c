@@ -78,6 +78,9 @@ const struct check checks[] = {
 		has_bindings, INSTALL},
 	{"linkerd-config", "control plane ServiceAccounts exist", BOTH, 0, has_accounts,
 		INSTALL},
+	{"linkerd-config", "control plane pods have tokens of their ServiceAccounts",
+		BOTH, 0, have_tokens,
+		"to mend: kubectl -n mesh rollout restart deployment"},
 	{"linkerd-config", "control plane MutatingWebhookConfigurations exist", BOTH, 0,
 		has_webhook, INSTALL},
 

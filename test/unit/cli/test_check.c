@@ -111,6 +111,8 @@ static void make_cluster(void)
 		"[{port: 80, targetPort: 8080}]}}]");
 	put("/api/v1/namespaces",
 		"items: [{metadata: {name: v, labels: {linkerd.io/extension: viz}}}]");
+	put(NS "/serviceaccounts/mesh-young",
+		"metadata: {creationTimestamp: '2026-02-01T00:00:00Z'}");
 	put(PODS, pods);
 	put("/api/v1/pods", pods);
 	json_free(docs);
@@ -233,6 +235,10 @@ static const struct {
 		NULL, NULL, CHECK_NORMAL, false, "Bindings exist: mesh-mesh-identity"},
 	{NS "/serviceaccounts/mesh-destination", NULL, NULL, CHECK_NORMAL, false,
 		"ServiceAccounts exist: mesh-destination"},
+	{PODS, NULL,
+		"items: [{metadata: {name: p, creationTimestamp: "
+		"'2026-01-01T00:00:00Z'}, spec: {serviceAccountName: mesh-young}}]",
+		CHECK_NORMAL, false, "p is older than ServiceAccount mesh-young"},
 	{WEBHOOK, NULL, NULL, CHECK_NORMAL, false, "mesh-injector-webhook-config"},
 	{ISSUER, NULL, NULL, CHECK_NORMAL, false, "Secret mesh-identity-issuer"},
 	{ISSUER, "data", "{crt.pem: '!', key.pem: ''}", CHECK_NORMAL, false,

@@ -75,6 +75,7 @@ metadata:
 spec:
   replicas: {{ .root.Values.controllerReplicas | int }}
   revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit | int }}
+  minReadySeconds: 3 {{- /* the Services' rules on the nodes come a moment after a pod is ready */}}
   selector:
     matchLabels:
       linkerd.io/control-plane-component: {{ .component }}
