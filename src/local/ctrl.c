@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/ctrlint.h"
 #include "local/meta.h"
-#include "local/selector.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 /* It does not see that an item in the queue is held by the queue. */

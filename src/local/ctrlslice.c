@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/ctrlint.h"
 #include "local/meta.h"
-#include "local/selector.h"
 #include "tls/key.h"
 
 #define SLICE_MAX 100

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/restint.h"
-#include "local/selector.h"
 #include "wire/yaml.h"
 
 /* ---- the request ---- */

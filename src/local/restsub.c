@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/restint.h"
-#include "local/selector.h"
 
 /* ---- scale ---- */
 

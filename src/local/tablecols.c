@@ -2,8 +2,8 @@
 /* The columns of the built-in kinds, after the name. */
 #include "base/clock.h"
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/meta.h"
-#include "local/selector.h"
 #include "local/table.h"
 
 static const char *text(const struct json *j)

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/meta.h"
-#include "local/selector.h"
 #include "local/status.h"
 
 struct field_path field_sub(const char *base, const char *fmt, ...)

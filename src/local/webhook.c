@@ -2,8 +2,8 @@
 #include "local/webhook.h"
 
 #include "base/clock.h"
+#include "kube/selector.h"
 #include "local/meta.h"
-#include "local/selector.h"
 #include "local/status.h"
 #include "wire/patch.h"
 

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
+#include "kube/selector.h"
 #include "local/meta.h"
-#include "local/selector.h"
 #include "local/token.h"
 #include "t.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCAL_SELECTOR_H
-#define LOCAL_SELECTOR_H
+#ifndef KUBE_SELECTOR_H
+#define KUBE_SELECTOR_H
 
 /*
  * Label and field selectors.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "local/selector.h"
+#include "kube/selector.h"
 
 #include <stdio.h>
 #include <string.h>
