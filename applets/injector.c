@@ -157,16 +157,27 @@ static void write_metrics(void *arg, struct buf *out)
 		keeper_metrics(app->keeper, out);
 }
 
+static const struct json *values_of(void *arg)
+{
+	const struct injector_app *app = arg;
+
+	return injector_values(app->injector);
+}
+
 static int start_keeper(struct injector_app *app, struct err *e)
 {
-	const char *ns =
-		app->cfg.namespace ? app->cfg.namespace : kube_namespace(app->kube);
+	struct keeper_config cfg = {.namespace = app->cfg.namespace
+							 ? app->cfg.namespace
+							 : kube_namespace(app->kube),
+		.values = values_of,
+		.arg = app};
 
-	if (ns)
-		app->keeper = keeper_new(app->loop, app->kube, ns, e);
-	else
+	if (!cfg.namespace) {
 		log_warn("injector", "without -controller-namespace nothing is kept");
-	return ns && !app->keeper ? -1 : 0;
+		return 0;
+	}
+	app->keeper = keeper_new(app->loop, app->kube, &cfg, e);
+	return app->keeper ? 0 : -1;
 }
 
 static int start(struct injector_app *app, struct err *e)

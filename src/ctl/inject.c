@@ -83,6 +83,16 @@ struct json *inject_template(const struct json *object, const char *kind)
 	return NULL;
 }
 
+const struct json *inject_controller(const struct json *object)
+{
+	json_each(ref, json_path(object, "metadata.ownerReferences"))
+	{
+		if (json_bool_at(ref, "controller", false))
+			return ref;
+	}
+	return NULL;
+}
+
 bool inject_cluster_has_native(const struct json *version)
 {
 	long major = strtol(json_text_or(version, "major", ""), NULL, 10);

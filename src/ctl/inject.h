@@ -106,6 +106,9 @@ const char *inject_template_path(const char *kind);
 /* The pod template itself (an object with metadata and spec), borrowed; NULL. */
 struct json *inject_template(const struct json *object, const char *kind);
 
+/* The owner reference of who made the object; borrowed, NULL: nobody did. */
+const struct json *inject_controller(const struct json *object);
+
 /* From the API server's /version: init containers that stay (since 1.29).  What says
  * nothing is taken for a new one. */
 bool inject_cluster_has_native(const struct json *version);

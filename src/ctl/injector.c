@@ -257,6 +257,11 @@ const struct addr *injector_addr(const struct injector *in)
 	return site_addr(in->site);
 }
 
+const struct json *injector_values(const struct injector *in)
+{
+	return in->values;
+}
+
 bool injector_is_ready(void *injector)
 {
 	struct injector *in = injector;

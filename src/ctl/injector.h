@@ -32,6 +32,8 @@ struct injector;
 struct injector *injector_new(struct loop *l, struct kube *k,
 	const struct injector_config *cfg, struct err *e);
 const struct addr *injector_addr(const struct injector *in);
+/* What is in force now; borrowed until the loop's next turn. */
+const struct json *injector_values(const struct injector *in);
 bool injector_is_ready(void *injector); /* namespaces are known */
 void injector_metrics(void *injector, struct buf *out);
 void injector_drain(struct injector *in, void (*done)(void *arg), void *arg);

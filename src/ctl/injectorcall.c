@@ -221,16 +221,6 @@ static void on_namespace(
 	step(c);
 }
 
-static const struct json *controller_of(const struct json *object)
-{
-	json_each(ref, json_path(object, "metadata.ownerReferences"))
-	{
-		if (json_bool_at(ref, "controller", false))
-			return ref;
-	}
-	return NULL;
-}
-
 /* An owner reference as an object, for events and labels. */
 static void set_owner(struct injector_call *c, const struct json *ref)
 {
@@ -250,7 +240,7 @@ static void on_owner(
 	void *arg, int status, const struct json *body, const struct err *e)
 {
 	struct injector_call *c = arg;
-	const struct json *ref = status == 200 ? controller_of(body) : NULL;
+	const struct json *ref = status == 200 ? inject_controller(body) : NULL;
 
 	(void)e;
 	c->ask = NULL;
@@ -301,7 +291,7 @@ static bool ask_namespace(struct injector_call *c)
 /* Those that belong to something that a person made. */
 static bool ask_owner(struct injector_call *c)
 {
-	const struct json *ref = controller_of(c->review.object);
+	const struct json *ref = inject_controller(c->review.object);
 	const char *name = json_text_or(ref, "name", "");
 	const char *kind = json_text_or(ref, "kind", "");
 	char path[640];

@@ -9,13 +9,18 @@
 #include "base/obj.h"
 #include "ctl/anchorcopy.h"
 #include "ctl/hookcert.h"
+#include "ctl/reconcile.h"
 #include "kube/lease.h"
+
+#define HOOK "mesh-injector-webhook-config"
 
 struct keeper {
 	struct kube_lease *lease;
 	struct anchorcopy *anchors;
 	struct hookcert *hook;
 	struct hookcert_config hook_cfg;
+	struct reconcile *pods;
+	struct reconcile_config pods_cfg;
 };
 
 static void on_changed(void *arg, bool ours)
@@ -24,6 +29,7 @@ static void on_changed(void *arg, bool ours)
 
 	anchorcopy_set_active(k->anchors, ours);
 	hookcert_set_active(k->hook, ours);
+	reconcile_set_active(k->pods, ours);
 }
 
 static struct kube_lease *begin_lease(
@@ -38,27 +44,30 @@ static struct kube_lease *begin_lease(
 	return kube_lease_new(l, kube, &cfg, on_changed, k);
 }
 
-struct keeper *keeper_new(
-	struct loop *l, struct kube *kube, const char *namespace, struct err *e)
+struct keeper *keeper_new(struct loop *l, struct kube *kube,
+	const struct keeper_config *cfg, struct err *e)
 {
 	struct keeper *k = calloc(1, sizeof *k);
 
 	must(k);
 	k->hook_cfg = (struct hookcert_config){
-		.namespace = namespace,
+		.namespace = cfg->namespace,
 		.secret = "mesh-injector-k8s-tls",
 		.hook_kind = "mutatingwebhookconfigurations",
-		.hook = "mesh-injector-webhook-config",
+		.hook = HOOK,
 		.service = "mesh-injector",
 		.deployment = "mesh-injector",
 	};
-	k->anchors = anchorcopy_new(l, kube, namespace, e);
+	k->pods_cfg = (struct reconcile_config){
+		.hook = HOOK, .values = cfg->values, .arg = cfg->arg};
+	k->anchors = anchorcopy_new(l, kube, cfg->namespace, e);
 	if (!k->anchors) {
 		keeper_free(k);
 		return NULL;
 	}
 	k->hook = hookcert_new(l, kube, &k->hook_cfg);
-	k->lease = begin_lease(l, kube, k, namespace);
+	k->pods = reconcile_new(l, kube, &k->pods_cfg);
+	k->lease = begin_lease(l, kube, k, cfg->namespace);
 	return k;
 }
 
@@ -74,6 +83,7 @@ void keeper_metrics(const struct keeper *k, struct buf *out)
 		kube_lease_is_ours(k->lease));
 	anchorcopy_metrics(k->anchors, out);
 	hookcert_metrics(k->hook, out);
+	reconcile_metrics(k->pods, out);
 }
 
 void keeper_free(struct keeper *k)
@@ -81,6 +91,7 @@ void keeper_free(struct keeper *k)
 	if (!k)
 		return;
 	kube_lease_free(k->lease);
+	reconcile_free(k->pods);
 	hookcert_free(k->hook);
 	anchorcopy_free(k->anchors);
 	free(k);

@@ -4,8 +4,9 @@
 
 /*
  * What one of the injector's replicas does for all, under the Lease KEEPER_LEASE: trust
- * anchors into namespaces (anchorcopy.h), the webhook's certificate (hookcert.h).  It
- * stands apart from answering the API server, which every replica does.
+ * anchors into namespaces (anchorcopy.h), the webhook's certificate (hookcert.h), pods
+ * that came without their proxy (reconcile.h).  It stands apart from answering the API
+ * server, which every replica does.
  */
 #include "kube/kube.h"
 
@@ -13,9 +14,16 @@
 
 struct keeper;
 
-/* `namespace` outlives it. */
+struct keeper_config {
+	const char *namespace; /* of the control plane */
+	/* The installation's values, borrowed for the moment. */
+	const struct json *(*values)(void *arg);
+	void *arg;
+};
+
+/* `cfg` is copied, its text outlives it. */
 struct keeper *keeper_new(
-	struct loop *l, struct kube *k, const char *namespace, struct err *e);
+	struct loop *l, struct kube *k, const struct keeper_config *cfg, struct err *e);
 /* Stops writing, and hands the Lease back; `done` may come at once. */
 void keeper_release(struct keeper *k, void (*done)(void *arg), void *arg);
 void keeper_metrics(const struct keeper *k, struct buf *out);

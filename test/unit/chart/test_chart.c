@@ -259,6 +259,28 @@ TEST(no_container_may_more_than_it_needs)
 	}
 }
 
+static bool may_evict(const char *sets)
+{
+	struct json *values, *objects = render(sets, &values);
+	bool yes = false;
+
+	json_each(rule,
+		json_get(find(objects, "ClusterRole", "mesh-mesh-injector"), "rules"))
+	{
+		yes |= strcmp(json_text_or(rule, "resources.0", ""), "pods/eviction") ==
+		       0;
+	}
+	json_free(values);
+	json_free(objects);
+	return yes;
+}
+
+TEST(the_injector_may_evict_only_where_it_is_to_repair)
+{
+	OK(may_evict(""));
+	OK(!may_evict("proxyInjector.repairPods=false"));
+}
+
 /* ---- keys ---- */
 
 TEST(no_key_is_in_the_config_that_others_read)
