@@ -230,7 +230,7 @@ int are_deployed(struct check_run *r, struct err *e)
 		int64_t want = json_int_at(d, "spec.replicas", 1);
 		int64_t got = json_int_at(d, "status.readyReplicas", 0);
 
-		if (got < want)
+		if (got < want || want == 0)
 			return err_set(e, ERR_BUSY, "%s: %d of %d replicas are ready",
 				json_text_or(d, "metadata.name", ""), (int)got,
 				(int)want);

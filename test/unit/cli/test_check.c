@@ -46,6 +46,8 @@ static const struct {
 		"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"},
 };
 
+#define DEPLOYMENTS "/apis/apps/v1/namespaces/mesh/deployments"
+
 static void put(const char *path, const char *text)
 {
 	struct json *j = yaml_parse(slice_of(text), NULL);
@@ -97,7 +99,7 @@ static void make_cluster(void)
 		put_doc(d);
 	}
 	put("/version", "{gitVersion: v1.34.4}");
-	put("/apis/apps/v1/namespaces/mesh/deployments",
+	put(DEPLOYMENTS,
 		"items: [{metadata: {name: mesh-identity}, spec: {replicas: 1}, "
 		"status: {readyReplicas: 1}}]");
 	put(POLICIES, "items: []");
@@ -157,11 +159,16 @@ static uint64_t now(void)
 	return clock_wall() + later;
 }
 
-/* In the second try the Deployment is ready. */
+/* In the second try the Deployment is ready, if it has anything to wait for. */
 static void pause_once(void)
 {
+	const struct json *first =
+		json_first(json_get(json_get(cluster, DEPLOYMENTS), "items"));
+
 	pauses++;
-	put("/apis/apps/v1/namespaces/mesh/deployments",
+	if (json_int_at(first, "spec.replicas", 1) == 0)
+		return;
+	put(DEPLOYMENTS,
 		"items: [{metadata: {name: mesh-identity}, status: {readyReplicas: "
 		"1}}]");
 }
@@ -235,6 +242,9 @@ static const struct {
 		NULL, NULL, CHECK_NORMAL, false, "Bindings exist: mesh-mesh-identity"},
 	{NS "/serviceaccounts/mesh-destination", NULL, NULL, CHECK_NORMAL, false,
 		"ServiceAccounts exist: mesh-destination"},
+	{DEPLOYMENTS, NULL,
+		"items: [{metadata: {name: mesh-identity}, spec: {replicas: 0}}]",
+		CHECK_NORMAL, false, "mesh-identity: 0 of 0 replicas are ready"},
 	{PODS, NULL,
 		"items: [{metadata: {name: p, creationTimestamp: "
 		"'2026-01-01T00:00:00Z'}, spec: {serviceAccountName: mesh-young}}]",
@@ -458,8 +468,7 @@ TEST(what_may_become_true_is_waited_for)
 	struct seen s;
 
 	make_cluster();
-	put("/apis/apps/v1/namespaces/mesh/deployments",
-		"items: [{metadata: {name: mesh-identity}, status: {}}]");
+	put(DEPLOYMENTS, "items: [{metadata: {name: mesh-identity}, status: {}}]");
 	if (!run(CHECK_NORMAL, &s))
 		T_FAIL("%s", s.failed.p);
 	EQ_INT(pauses, 1);
