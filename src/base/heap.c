@@ -12,6 +12,22 @@
 #define WORTH_STILL ((int64_t)32 * 1024)
 #define STILL       ((int64_t)4096)
 
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void); /* malloc is ASan's */
+
+uint64_t heap_used(void)
+{
+	return __sanitizer_get_current_allocated_bytes();
+}
+#else
+uint64_t heap_used(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+#endif
+
 /*
  * Anonymous memory that is resident, beyond what is allocated.  Negative where much
  * that is allocated was never touched: it is the difference between two of them that
@@ -20,7 +36,6 @@
 static int64_t waste(void)
 {
 	unsigned long resident = 0, shared = 0;
-	struct mallinfo2 m = mallinfo2();
 	FILE *f = fopen("/proc/self/statm", "re");
 
 	if (!f)
@@ -29,7 +44,7 @@ static int64_t waste(void)
 		resident = shared = 0;
 	fclose(f);
 	return (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE) -
-	       (int64_t)(m.uordblks + m.hblkhd);
+	       (int64_t)heap_used();
 }
 
 void heap_give_back(struct heap_watch *w)

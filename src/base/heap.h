@@ -8,6 +8,9 @@
  */
 #include <stdint.h>
 
+/* Bytes that malloc's callers have now. */
+uint64_t heap_used(void);
+
 struct heap_watch { /* zeroed */
 	unsigned calls;
 	int64_t waste; /* bytes resident and of no use, that could not be given back */

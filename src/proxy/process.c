@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "net/tcp.h"
 #include "proxy/control.h"
@@ -63,6 +64,8 @@ void proxy_process_metrics(void *arg, struct buf *out)
 		(double)size * (double)sysconf(_SC_PAGESIZE));
 	tell(out, "process_resident_memory_bytes", "gauge", "Memory in use.",
 		(double)resident * (double)sysconf(_SC_PAGESIZE));
+	tell(out, "process_heap_bytes", "gauge", "Memory that is allocated.",
+		(double)heap_used());
 	tell(out, "log_lost_lines_total", "counter",
 		"Lines of the log that nobody took in time.", (double)log_lost());
 	tell(out, "process_clock_time_seconds", "gauge", "What time it is here.",
