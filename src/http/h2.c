@@ -9,12 +9,15 @@ static void on_ping(struct timer *t)
 {
 	struct h2 *h = container_of(t, struct h2, ping);
 
-	if (h->pinged) {
+	/* who is late itself has not looked for the answer yet */
+	bool is_late = loop_now(h->loop) - t->when > h->ping_timeout / 4;
+
+	if (h->pinged && !is_late) {
 		err_set(&h->broken, ERR_TIMEOUT, "HTTP/2: no answer to a ping");
 		h2_end_for(h, H2_SILENT);
 		return;
 	}
-	if (h->open || h->ping_idle) {
+	if (!h->pinged && (h->open || h->ping_idle)) {
 		h->pinged = true;
 		nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
 		h2_want_send(h);
@@ -174,6 +177,7 @@ int h2_recv(struct h2 *h, const uint8_t *p, size_t n)
 	ssize_t r;
 
 	h->busy = true;
+	h->pinged = false; /* whatever it says, it lives */
 	r = feed(h, p, n);
 	h->busy = false;
 	h2_want_send(h);
@@ -191,7 +195,8 @@ static bool says_calm(struct h2 *h)
 	if (h->fault == H2_FAULT_NONE || h->fault == H2_PROTOCOL || h->calmed)
 		return false;
 	h->calmed = true;
-	nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+	nghttp2_session_terminate_session(h->ng,
+		h->fault == H2_SILENT ? NGHTTP2_NO_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
 	return true;
 }
 

@@ -280,8 +280,6 @@ static void on_conn_frame(struct h2 *h, const nghttp2_frame *frame)
 
 	if (frame->hd.type == NGHTTP2_GOAWAY && h->kind->goaway)
 		h->kind->goaway(h->owner);
-	if (frame->hd.type == NGHTTP2_PING && ack)
-		h->pinged = false;
 	if (frame->hd.type != NGHTTP2_SETTINGS || ack)
 		return;
 	h->heard = true;

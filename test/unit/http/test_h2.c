@@ -617,6 +617,40 @@ TEST(a_head_that_unpacks_without_end_ends_the_connection)
 	server_end();
 }
 
+/* Half a second with a stream open and a PING each 20 ms; says something or nothing. */
+static void keep_alive(bool speaks)
+{
+	struct http_server_config was = server_cfg;
+
+	server_cfg.keepalive_every = server_cfg.keepalive_timeout = 20 * NS_PER_MS;
+	server_make();
+	headers(0, 1, GET);
+	flush();
+	for (int i = 0; i < 100 && !end_gone; i++) {
+		if (speaks)
+			frame(WINDOW, 0, 0, "\0\0\0\1", 4);
+		usleep(5000);
+		flush();
+	}
+	OK(came(PING, 0));
+	server_cfg = was;
+}
+
+TEST(who_does_not_answer_a_ping_is_gone)
+{
+	keep_alive(false);
+	OK(end_gone && came(GOAWAY, 0));
+	EQ_STR(fault, "ping timeout");
+	server_end();
+}
+
+TEST(who_says_anything_is_alive)
+{
+	keep_alive(true);
+	OK(!end_gone && !came(GOAWAY, 0));
+	server_end();
+}
+
 TEST(a_flood_of_pings_that_nobody_reads_ends_the_connection)
 {
 	server_make();
