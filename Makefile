@@ -10,21 +10,30 @@
 #   SAN=1           with ASan and UBSan               WERROR=1     warnings are errors
 #   TSAN=1          with ThreadSanitizer
 #   CC=clang        another compiler                  V=1          show commands
+#   ARCH=arm64      for another machine, into build/arm64, with aarch64-linux-gnu-gcc
 
 VERSION := 0.1.0
-CC      := gcc
+HOST    := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+ARCH    := $(HOST)
+TRIPLET := $(if $(filter amd64,$(ARCH)),x86_64,$(if $(filter arm64,$(ARCH)),aarch64,$\
+	$(error ARCH is amd64 or arm64, not '$(ARCH)')))-linux-gnu
+CROSS   := $(if $(filter-out $(HOST),$(ARCH)),$(TRIPLET)-)
+CC      := $(CROSS)gcc
+AR      := $(CROSS)ar
+STRIP   := $(CROSS)strip
 CLANG   ?= clang-14
 FORMAT  ?= clang-format-14
 PREFIX  ?= /usr/local
 FUZZ_SECONDS ?= 10
-D       := build/deps
-B       := build$(if $(SAN),/san)$(if $(TSAN),/tsan)$(if $(filter clang%,$(CC)),/clang)
+HOSTD   := build/deps
+D       := $(HOSTD)$(if $(CROSS),/$(ARCH))
+B       := build$(if $(CROSS),/$(ARCH))$(if $(SAN),/san)$(if $(TSAN),/tsan)$(if $(filter clang%,$(CC)),/clang)
 GEN     := build/gen
 
 OPT     ?= -O2 -g
 SMALL   ?= -Os -g # what no request passes through
 CPPFLAGS += -Isrc -Iapplets -I$(GEN) -isystem $D/include \
-	-D_GNU_SOURCE -DMESH_VERSION='"$(VERSION)"' \
+	-D_GNU_SOURCE -DMESH_VERSION='"$(VERSION)"' -DMESH_ARCH='"$(ARCH)"' \
 	-DMBEDTLS_CONFIG_FILE='"tls/mbedtls_config.h"'
 CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 \
@@ -33,8 +42,9 @@ CFLAGS  += $(OPT) -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 LDFLAGS += -Wl,--gc-sections -Wl,--wrap=mbedtls_ecp_mul
 LIBS    := -levent_core -lnghttp2 -lllhttp -lprotobuf-c -lcjson -lyaml \
-	-lmbedtls -lhogweed -lgmp -lnettle -lIPSec_MB -lz
+	-lmbedtls -lhogweed -lgmp -lnettle $(if $(filter amd64,$(ARCH)),-lIPSec_MB) -lz
 LDLIBS  += -L$D/lib -Wl,--start-group $(LIBS) $B/libcore.a -Wl,--end-group -lpthread -lm
+comma   := ,
 ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK    := -pie
@@ -43,9 +53,9 @@ CFLAGS  += -fsanitize=thread -fno-omit-frame-pointer
 LINK    := -pie
 else
 CFLAGS  += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
-	-fcf-protection
-LINK    := -static-pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--build-id=none \
-	-Wl,-T,scripts/lean.ld
+	$(if $(filter amd64,$(ARCH)),-fcf-protection,-mbranch-protection=standard)
+LINK    := -static-pie -Wl,-z,relro,-z,now -Wl,--build-id=none -Wl,-T,scripts/lean.ld \
+	$(if $(filter amd64,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs)
 endif
 ifdef WERROR
 CFLAGS  += -Werror
@@ -53,10 +63,14 @@ endif
 
 PROTOS  := $(wildcard src/api/*.proto)
 PB      := $(PROTOS:src/%.proto=$(GEN)/%.pb-c)
-CORE    := $(patsubst %.c,$B/%.o,$(wildcard src/*/*.c)) $(PB:$(GEN)/%.pb-c=$B/gen/%.pb-c.o)
+# AES-GCM is IPsec-MB's, which is of x86, or nettle's
+NOTHERE := src/tls/gcm_$(if $(filter amd64,$(ARCH)),nettle,ipsec).c
+SRC     := $(filter-out $(NOTHERE),$(wildcard src/*/*.c))
+CORE    := $(SRC:%.c=$B/%.o) $(PB:$(GEN)/%.pb-c=$B/gen/%.pb-c.o)
 APPLETS := $(patsubst %.c,$B/%.o,$(wildcard applets/*.c))
 NAMES   := $(shell cut -d'"' -f2 -s applets/applets.def)
 UNITS   := $(patsubst test/unit/%.c,$B/test/%,$(wildcard test/unit/*/test_*.c))
+NETTLE  := $(patsubst %,$B/test/tls/test_%_nettle,gcm records session)
 TESTLIB := $(patsubst %.c,$B/%.o,$(wildcard test/lib/*.c))
 FUZZERS := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 TOOLS   := $(patsubst test/tool/%.c,$B/tool/%,$(wildcard test/tool/*.c))
@@ -69,22 +83,22 @@ endif
 .PHONY: all check soak unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps \
 	images cluster cluster-down check-cluster
 .SECONDARY:
-all: $B/mesh $B/charts.checked
+all: $B/mesh $(if $(CROSS),,$B/charts.checked)
 
 # ---- libraries and generated code ----
-$D/stamp: scripts/deps src/tls/mbedtls_config.h
-	@scripts/deps
+$(sort $(HOSTD)/stamp $D/stamp): scripts/deps src/tls/mbedtls_config.h
+	@scripts/deps $(if $(filter $(HOSTD)/stamp,$@),,--arch $(ARCH))
 	@touch $@
 
-$(GEN)/%.pb-c.h: src/%.proto $D/stamp
+$(GEN)/%.pb-c.h: src/%.proto $(HOSTD)/stamp
 	@mkdir -p $(@D)
-	$(call Q,PROTO)$D/bin/protoc-c -Isrc --c_out=$(GEN) $<
+	$(call Q,PROTO)$(HOSTD)/bin/protoc-c -Isrc --c_out=$(GEN) $<
 
 $(GEN)/%.pb-c.c: $(GEN)/%.pb-c.h ;
 
 # ---- the binary ----
 $B/mesh: $B/mesh.debug
-	$(call Q,STRIP)strip -o $@ $<
+	$(call Q,STRIP)$(STRIP) -o $@ $<
 
 $B/mesh.debug: $(APPLETS) $B/libcore.a
 	$(call Q,LINK)$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $(APPLETS) $B/libcore.a $(LDLIBS) -o $@
@@ -129,6 +143,12 @@ $B/test/%: test/unit/%.c $B/libcore.a $(TESTLIB)
 	$(call Q,TEST)$(CC) $(CPPFLAGS) -Itest/unit -Itest/lib $(CFLAGS) $(LINK) $(LDFLAGS) \
 		$< $(TESTLIB) $B/libcore.a $(LDLIBS) -o $@
 
+# The implementation of AES-GCM that the binary may not have passes the same tests.
+$B/test/tls/test_%_nettle: test/unit/tls/test_%.c $B/src/tls/gcm_nettle.o $B/libcore.a $(TESTLIB)
+	@mkdir -p $(@D)
+	$(call Q,TEST)$(CC) $(CPPFLAGS) -Itest/unit -Itest/lib $(CFLAGS) $(LINK) $(LDFLAGS) \
+		$< $B/src/tls/gcm_nettle.o $(TESTLIB) $B/libcore.a $(LDLIBS) -o $@
+
 $B/test/lib/%.o: test/lib/%.c $D/stamp | $(PB:%=%.h)
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(CPPFLAGS) -Itest/lib $(CFLAGS) -c $< -o $@
@@ -139,9 +159,9 @@ $B/tool/%: test/tool/%.c $B/libcore.a $(TESTLIB)
 		$B/libcore.a $(LDLIBS) -o $@
 
 # The demo's application: not part of the mesh, but made of the same floors.
-$(GEN)/emojivoto.pb-c.h: deploy/local/app/emojivoto.proto $D/stamp
+$(GEN)/emojivoto.pb-c.h: deploy/local/app/emojivoto.proto $(HOSTD)/stamp
 	@mkdir -p $(@D)
-	$(call Q,PROTO)$D/bin/protoc-c -I$(<D) --c_out=$(GEN) $<
+	$(call Q,PROTO)$(HOSTD)/bin/protoc-c -I$(<D) --c_out=$(GEN) $<
 
 $(DEMO): | $(GEN)/emojivoto.pb-c.h
 $B/deploy/local/app/page.o: deploy/local/app/page.html
@@ -152,7 +172,7 @@ $B/demo-app: $(DEMO) $B/libcore.a
 # clang has no macro that tells of its sanitizers: gcc's
 FUZZFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-D__SANITIZE_ADDRESS__
-FUZZCORE  := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard src/*/*.c)) \
+FUZZCORE  := $(SRC:%.c=build/fuzz/obj/%.o) \
 	$(PB:$(GEN)/%.pb-c=build/fuzz/obj/gen/%.pb-c.o)
 
 build/fuzz/obj/%.o: %.c $D/stamp | $(PB:%=%.h)
@@ -174,7 +194,7 @@ build/fuzz/fuzz_conn: test/fault/fault.c
 build/fuzz/fuzz_conn: FUZZFAULT = test/fault/fault.c $(FAULTWRAP)
 
 tools: $(TOOLS) $B/demo-app
-unit: $(UNITS)
+unit: $(UNITS) $(NETTLE)
 	@scripts/check unit
 
 check:
@@ -211,7 +231,7 @@ $B/images/demo.tar: $B/demo-app
 $(IMAGES): scripts/images applets/applets.def
 	@rm -rf $(@:.tar=) && mkdir -p $(@:.tar=)/bin && cp $(filter $B/%,$^) $(@:.tar=)/bin/
 	@$(if $(filter proxy%,$(NAME)),for n in $(NAMES); do ln -s mesh $(@:.tar=)/bin/mesh-$$n; done)
-	$(call Q,IMAGE)scripts/images $@ docker.io/mesh/$(NAME) $(@:.tar=) 65534:65534 \
+	$(call Q,IMAGE)ARCH=$(ARCH) scripts/images $@ docker.io/mesh/$(NAME) $(@:.tar=) 65534:65534 \
 		/bin/$(notdir $(filter $B/%,$^))
 	@rm -rf $(@:.tar=)
 
@@ -229,7 +249,7 @@ check-cluster: $(IMAGES)
 SOURCES := $(shell find src applets test deploy -name '*.[ch]' 2>/dev/null)
 lint: $(GEN)/charts.inc
 	@scripts/check-floors
-	@for c in $(wildcard src/*/*.c applets/*.c); do \
+	@for c in $(sort $(SRC) src/tls/gcm_nettle.c) $(wildcard applets/*.c); do \
 		$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror -fanalyzer \
 			-c $$c -o /dev/null || exit 1; done
 

@@ -269,7 +269,7 @@ static void answer_version(struct rest_call *c)
 	json_set_text(v, "buildDate", "2026-01-01T00:00:00Z");
 	json_set_text(v, "goVersion", "none");
 	json_set_text(v, "compiler", "gcc");
-	json_set_text(v, "platform", "linux/amd64");
+	json_set_text(v, "platform", "linux/" MESH_ARCH);
 	rest_answer(c, 200, v);
 }
 

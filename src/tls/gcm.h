@@ -3,9 +3,10 @@
 #define TLS_GCM_H
 
 /*
- * AES-128-GCM by the fastest way this CPU has: Intel IPsec-MB's routines for VAES with
- * AVX-512, for AVX2, for SSE with AES-NI; without AES-NI, mbedTLS.  Chosen at first
- * use. A key belongs to one thread at a time.
+ * AES-128-GCM by the fastest way this CPU has.  On x86 (gcm_ipsec.c) Intel IPsec-MB's
+ * routines for VAES with AVX-512, for AVX2, for SSE with AES-NI; without AES-NI, mbedTLS.
+ * Chosen at first use.  Elsewhere (gcm_nettle.c) nettle.  The Makefile takes one of the
+ * two files.  A key belongs to one thread at a time.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,13 +16,17 @@
 #define GCM_NONCE 12
 #define GCM_TAG   16
 
+#ifdef __x86_64__
 #define GCM_STATE 1008 /* IPsec-MB 1.3: expanded keys and powers of the hash key */
+#else
+#define GCM_STATE sizeof(void *) /* of what is on the heap */
+#endif
 
 struct gcm {
 	_Alignas(64) uint8_t state[GCM_STATE];
 };
 
-/* -1: out of memory (only where mbedTLS does it). */
+/* -1: out of memory (not where IPsec-MB does it). */
 int gcm_init(struct gcm *g, const uint8_t key[GCM_KEY]);
 void gcm_fini(struct gcm *g); /* wipes; a zeroed one is fine */
 

@@ -32,6 +32,10 @@
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA384_C
 #define MBEDTLS_SHA512_C
+#ifdef __aarch64__
+#define MBEDTLS_AESCE_C
+#define MBEDTLS_SHA256_USE_ARMV8_A_CRYPTO_IF_PRESENT
+#endif
 
 /* big numbers and curves; ALT: nettle, in curves.c */
 #define MBEDTLS_BIGNUM_C
