@@ -81,7 +81,7 @@ Q = @printf '  %-6s %s\n' $(1) $@;
 endif
 
 .PHONY: all check soak unit tools demo bench fuzz fuzzers lint fmt fmt-check install clean deps \
-	images cluster cluster-down check-cluster
+	images cluster cluster-down check-cluster FORCE
 .SECONDARY:
 all: $B/mesh $(if $(CROSS),,$B/charts.checked)
 
@@ -222,6 +222,17 @@ fuzz: $(FUZZERS)
 # Named as containerd sees "mesh/proxy:$(VERSION)".  The mesh's has no file but the binary.
 IMAGES := $B/images/mesh.tar $B/images/demo.tar
 images: $(IMAGES)
+
+# Where the compiler for the other architecture is there, also one archive for both.
+OTHER  := $(filter-out $(HOST),amd64 arm64)
+OTHERCC := $(if $(filter arm64,$(OTHER)),aarch64,x86_64)-linux-gnu-gcc
+ifeq ($(CROSS),)
+images: $(if $(shell command -v $(OTHERCC)),build/multiarch/mesh.tar build/multiarch/demo.tar)
+endif
+build/$(OTHER)/images/%.tar: FORCE
+	@$(MAKE) --no-print-directory ARCH=$(OTHER) $@
+build/multiarch/%.tar: build/images/%.tar build/$(OTHER)/images/%.tar scripts/images
+	$(call Q,IMAGE)scripts/images --join $@ $(filter %.tar,$^)
 
 $B/images/mesh.tar: NAME := proxy:$(VERSION)
 $B/images/mesh.tar: export ADMIN := bin/mesh
