@@ -4,9 +4,9 @@
 
 /*
  * AES-128-GCM by the fastest way this CPU has.  On x86 (gcm_ipsec.c) Intel IPsec-MB's
- * routines for VAES with AVX-512, for AVX2, for SSE with AES-NI; without AES-NI, mbedTLS.
- * Chosen at first use.  Elsewhere (gcm_nettle.c) nettle.  The Makefile takes one of the
- * two files.  A key belongs to one thread at a time.
+ * routines for VAES with AVX-512, for AVX2, for SSE with AES-NI; without AES-NI,
+ * mbedTLS. Chosen at first use.  Elsewhere (gcm_nettle.c) nettle.  The Makefile takes
+ * one of the two files.  A key belongs to one thread at a time.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,16 +2,16 @@
 /*
  * Where there is no IPsec-MB: nettle, which finds out by itself whether the CPU has
  * instructions for AES and for GHASH's multiplication (on arm64 most have; the
- * Raspberry Pi 4 has not).  A key is on the heap: nettle's is of some 4 KB, most of it a
- * table that only the way without instructions reads.
+ * Raspberry Pi 4 has not).  A key is on the heap: nettle's is of some 4 KB, most of it
+ * a table that only the way without instructions reads.
  */
+#include "tls/gcm.h"
+
 #include <mbedtls/platform_util.h>
 #include <nettle/gcm.h>
 #include <nettle/memops.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "tls/gcm.h"
 
 _Static_assert(GCM_STATE >= sizeof(struct gcm_aes128_ctx *), "no room for a pointer");
 
@@ -58,8 +58,8 @@ void gcm_fini(struct gcm *g)
 	*key_of(g) = NULL;
 }
 
-static void begin(struct gcm_aes128_ctx *ctx, const uint8_t *nonce, const void *aad,
-	size_t aad_n)
+static void begin(
+	struct gcm_aes128_ctx *ctx, const uint8_t *nonce, const void *aad, size_t aad_n)
 {
 	gcm_aes128_set_iv(ctx, GCM_NONCE, nonce);
 	gcm_aes128_update(ctx, aad_n, aad);

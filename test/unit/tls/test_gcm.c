@@ -50,14 +50,15 @@ TEST(every_engine_gives_the_specification_s_bytes)
 	}
 }
 
-static void reference_seal(const uint8_t *key, const uint8_t *nonce, uint8_t *p, size_t n)
+static void reference_seal(
+	const uint8_t *key, const uint8_t *nonce, uint8_t *p, size_t n)
 {
 	mbedtls_gcm_context ctx;
 
 	mbedtls_gcm_init(&ctx);
 	OK(mbedtls_gcm_setkey(&ctx, MBEDTLS_CIPHER_ID_AES, key, GCM_KEY * 8) == 0);
-	OK(mbedtls_gcm_crypt_and_tag(&ctx, MBEDTLS_GCM_ENCRYPT, n, nonce, GCM_NONCE, key, 5,
-		   p, p, GCM_TAG, p + n) == 0);
+	OK(mbedtls_gcm_crypt_and_tag(&ctx, MBEDTLS_GCM_ENCRYPT, n, nonce, GCM_NONCE,
+		   key, 5, p, p, GCM_TAG, p + n) == 0);
 	mbedtls_gcm_free(&ctx);
 }
 
