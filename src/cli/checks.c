@@ -197,10 +197,12 @@ int have_tokens(struct check_run *r, struct err *e)
 	{
 		const char *account = json_text_or(p, "spec.serviceAccountName", "");
 		const struct json *sa =
-			check_get(r, NULL, "/api/v1/namespaces/%s/serviceaccounts/%s",
-				r->cfg->namespace, account);
+			*account ? check_get(r, NULL,
+					   "/api/v1/namespaces/%s/serviceaccounts/%s",
+					   r->cfg->namespace, account)
+				 : NULL;
 
-		if (strcmp(made(sa), made(p)) > 0 && *made(p))
+		if (sa && *made(p) && strcmp(made(sa), made(p)) > 0)
 			return err_set(e, ERR_DENIED,
 				"%s is older than ServiceAccount %s, which was made "
 				"anew: its token is refused",

@@ -48,9 +48,9 @@ struct tcp {
  * less long where more than FEW were ready, so that a turn stays short, but no less
  * than some 16 KB that mean well take.
  *
- * And there, who has taken more than BURST above its SHARE of the worker's time has
- * turns of its own, one after the other of its kind.  And once a turn has become LONG,
- * who was not LIGHT last waits for the next.
+ * And there, who has taken more than BURST above its SHARE of the worker's time is read
+ * in turns of its own, see loop_is_turn_of().  So is, wherever a turn has become LONG,
+ * who was not LIGHT last.
  */
 #define READ_BUDGET     ((size_t)512 * 1024)
 #define READ_TIME       (NS_PER_MS / 4)

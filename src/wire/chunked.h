@@ -4,8 +4,8 @@
 
 /*
  * The line before a chunk's data (RFC 9112, section 7.1): its size in hexadecimal, then
- * extensions, which mean nothing to a proxy and are only looked at for control
- * characters; CRLF.
+ * extensions, which mean nothing to a proxy, but are refused when they are malformed;
+ * CRLF.
  */
 #include <stddef.h>
 #include <stdint.h>

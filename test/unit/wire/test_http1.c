@@ -136,7 +136,7 @@ TEST(requests_give_the_same_events_at_every_cut)
 		{"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
 			"POST /x 1.1 [Content-Length=3]len=3 {abc}END "},
 		{"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-		 "3\r\nabc\r\nA;q=1\r\n0123456789\r\n0\r\n\r\n",
+		 "3;a;b=\"c\\\";d\"\r\nabc\r\nA;q=1\r\n0123456789\r\n0\r\n\r\n",
 			"POST /x 1.1 [Transfer-Encoding=chunked]len=-1c "
 			"{abc0123456789}END "},
 		{"POST /x HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n"
@@ -271,6 +271,16 @@ TEST(shapes_that_smuggle_are_refused)
 		"1;a\rb\r\nz\r\n",
 		"1;a=\"b\nc\"\r\nz\r\n",
 		"1;a\x01\r\nz\r\n",
+		"1;\r\nz\r\n",
+		"1; a=b\r\nz\r\n",
+		"1;a b\r\nz\r\n",
+		"1;a=\r\nz\r\n",
+		"1;=b\r\nz\r\n",
+		"1;a=\"b\r\nz\r\n",
+		"1;a=\"b\\\r\nz\r\n",
+		"1;a=\"b\"c\r\nz\r\n",
+		"1;a=b=c\r\nz\r\n",
+		"1;\x80\r\nz\r\n",
 		"10000000000000000\r\n",
 		"8000000000000000\r\n",
 		"0\r\nContent-Length: 3\r\n\r\n",
