@@ -234,6 +234,19 @@ static struct json *fn_b64enc(struct run *r, struct json **args, unsigned n)
 	return run_buf(r, &b);
 }
 
+static struct json *fn_b64dec(struct run *r, struct json **args, unsigned n)
+{
+	struct buf b = BUF_LIMIT(TMPL_OUT);
+	struct slice s;
+
+	if (!last_text(r, args, n, &s))
+		return NULL;
+	if (buf_unbase64(&b, s) == 0)
+		return run_buf(r, &b);
+	buf_fini(&b);
+	return run_fail(r, "it is no base64");
+}
+
 static struct json *fn_sha256sum(struct run *r, struct json **args, unsigned n)
 {
 	char sum[65];
@@ -343,6 +356,7 @@ static struct json *fn_div(struct run *r, struct json **args, unsigned n)
 
 static const struct func table[] = {
 	{"add", 1, FUNC_ARGS, fn_add, NULL},
+	{"b64dec", 1, 1, fn_b64dec, NULL},
 	{"b64enc", 1, 1, fn_b64enc, NULL},
 	{"ceil", 1, 1, fn_ceil, NULL},
 	{"div", 2, 2, fn_div, NULL},

@@ -95,6 +95,15 @@ static struct json *fn_has_key(struct run *r, struct json **args, unsigned n)
 	return key ? run_own(r, json_boolean(json_get(args[0], key) != NULL)) : NULL;
 }
 
+static struct json *fn_get(struct run *r, struct json **args, unsigned n)
+{
+	const char *key = key_of(r, args);
+	struct json *value = key ? json_get(args[0], key) : NULL;
+
+	(void)n;
+	return !key || value ? value : run_own(r, json_string(""));
+}
+
 static struct json *fn_deep_copy(struct run *r, struct json **args, unsigned n)
 {
 	return run_copy(r, args[n - 1]);
@@ -130,24 +139,28 @@ static struct json *fn_include(struct run *r, struct json **args, unsigned n)
 }
 
 /*
- * Helm makes a key here.  Whoever renders with us has made one already, and says so in
- * the values: what is installed must be found again by the next rendering.
+ * Helm looks for a key in the cluster here, and makes one.  Whoever renders with us has
+ * done so already, and says so in the values: what is installed must be found again by
+ * the next rendering.
  */
-static struct json *fn_self_signed(struct run *r, struct json **args, unsigned n)
+static struct json *fn_not_here(struct run *r, struct json **args, unsigned n)
 {
 	(void)args, (void)n;
-	return run_fail(r, "certificates are given in the values, not made here");
+	return run_fail(r, "certificates are given in the values, not found or made "
+			   "here");
 }
 
 static const struct func table[] = {
 	{"deepCopy", 1, 1, fn_deep_copy, NULL},
 	{"dict", 0, FUNC_ARGS, fn_dict, NULL},
-	{"genPrivateKey", 1, 1, fn_self_signed, NULL},
-	{"genSelfSignedCertWithKey", 5, 5, fn_self_signed, NULL},
+	{"genPrivateKey", 1, 1, fn_not_here, NULL},
+	{"genSelfSignedCertWithKey", 5, 5, fn_not_here, NULL},
+	{"get", 2, 2, fn_get, NULL},
 	{"hasKey", 2, 2, fn_has_key, NULL},
 	{"include", 2, 2, fn_include, NULL},
 	{"join", 2, 2, fn_join, NULL},
 	{"list", 0, FUNC_ARGS, fn_list, NULL},
+	{"lookup", 4, 4, fn_not_here, NULL},
 	{"set", 3, 3, fn_set, NULL},
 	{"unset", 2, 2, fn_unset, NULL},
 };

@@ -115,6 +115,8 @@ static const struct {
 	{"{{ toYaml .Values.none }}{{ toYaml .Values.list | nindent 0 }}",
 		"{}\n- b\n- a"},
 	{"{{ b64enc \"mesh\" }}", "bWVzaA=="},
+	{"{{ b64dec \"bWVzaA==\" }}", "mesh"},
+	{"{{ get (dict \"a.b\" \"c\") \"a.b\" }}{{ get dict \"a\" }}", "c"},
 	{"{{ sha256sum \"mesh\" }}", "sum-of-4"},
 	{"{{ add 1 2 3 }} {{ div 7 2 }} {{ int \"12\" }} {{ ceil (float64 \"1.2\") }}",
 		"6 3 12 2"},
