@@ -76,6 +76,12 @@ static int may(void *arg, const char *verb, const char *group, const char *resou
 	return ask_may(arg, verb, group, resource, namespace, e);
 }
 
+static struct json *would(
+	void *arg, const char *path, const struct json *object, struct err *e)
+{
+	return ask_would(arg, path, object, e);
+}
+
 static void pause_1s(void)
 {
 	sleep(1);
@@ -148,7 +154,7 @@ static bool check_cluster(struct check_app *app)
 	const char *words[2 * KUBE_GROUPS_MAX + 16];
 	struct err e = {0};
 	struct ask *a = ask_new(&app->cluster, &e);
-	const struct check_source source = {get, may, a};
+	const struct check_source source = {get, may, would, a};
 	struct check_config cfg = config_of(app);
 	bool good;
 
@@ -210,9 +216,8 @@ int check_main(int argc, char **argv)
 		return 64;
 	}
 	tls_init();
-	app.writer = (struct check_writer){.form = app.output,
-		.color = isatty(STDOUT_FILENO),
-		.offline = app.from != NULL};
+	app.writer = (struct check_writer){
+		.form = app.output, .color = isatty(STDOUT_FILENO)};
 	if (!app.from)
 		good = check_cluster(&app);
 	else if (check_folder(&app, &good))

@@ -143,6 +143,15 @@ int ask_may(struct ask *a, const char *verb, const char *group, const char *reso
 	return allowed ? 0 : err_set(e, ERR_DENIED, "it is not allowed to you");
 }
 
+struct json *ask_would(
+	struct ask *a, const char *path, const struct json *object, struct err *e)
+{
+	char where[300];
+
+	snprintf(where, sizeof where, "%s?dryRun=All", path);
+	return ask(a, "POST", where, object, e);
+}
+
 /* ---- for those who ask more ---- */
 
 struct loop *ask_loop(struct ask *a)

@@ -19,6 +19,10 @@ void ask_free(struct ask *a); /* NULL is fine */
 struct json *ask_get(struct ask *a, const char *path, struct err *e);
 /* The same for what is not JSON, appended to `out`. */
 int ask_text(struct ask *a, const char *path, struct buf *out, struct err *e);
+/* What becomes of `object` when it is made at the collection `path`, as a dry run.
+ * Owned; NULL when it is refused. */
+struct json *ask_would(
+	struct ask *a, const char *path, const struct json *object, struct err *e);
 /* May we do that?  `namespace` "": of no namespace.  -1 when not. */
 int ask_may(struct ask *a, const char *verb, const char *group, const char *resource,
 	const char *namespace, struct err *e);

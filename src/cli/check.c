@@ -21,7 +21,7 @@ struct json *check_get(struct check_run *r, struct err *e, const char *fmt, ...)
 	if (j)
 		return j;
 	j = s->get(s->arg, path, &why);
-	if (!j && r->cfg->offline && why.code == ERR_CLOSED)
+	if (!j && why.code == ERR_UNKNOWN)
 		r->unknown = why;
 	r->forbidden |= !j && why.code == ERR_DENIED;
 	if (!j && e)
@@ -35,6 +35,11 @@ static void forget(struct check_run *r)
 	r->cache = json_object();
 }
 
+static bool is_skipped(const struct err *e)
+{
+	return e->code == ERR_UNKNOWN;
+}
+
 static int try(struct check_run *r, const struct check *c, struct err *e)
 {
 	unsigned left = c->flags & CHECK_RETRY ? r->cfg->tries : 1;
@@ -46,17 +51,11 @@ static int try(struct check_run *r, const struct check *c, struct err *e)
 			*e = r->unknown;
 			return 0;
 		}
-		if (left-- <= 1)
+		if (left-- <= 1 || is_skipped(e))
 			return -1;
 		r->cfg->pause();
 		forget(r);
 	}
-}
-
-/* It could not be known. */
-static bool is_skipped(bool offline, const struct err *e)
-{
-	return offline && e->code == ERR_CLOSED;
 }
 
 static bool concerns(struct check_run *r, const struct check *c)
@@ -89,7 +88,7 @@ bool check_all(const struct check_config *cfg)
 
 		if (!(c->when & cfg->when) || !concerns(&r, c))
 			continue;
-		if (try(&r, c, &e) && !is_skipped(cfg->offline, &e)) {
+		if (try(&r, c, &e) && !is_skipped(&e)) {
 			good &= (c->flags & CHECK_WARN) != 0;
 			stop = (c->flags & CHECK_FATAL) != 0;
 		}
@@ -110,12 +109,11 @@ static const struct mark {
 	{"-", "90", "skipped"},
 };
 
-static const struct mark *mark_of(
-	const struct check_writer *w, const struct check *c, const struct err *e)
+static const struct mark *mark_of(const struct check *c, const struct err *e)
 {
 	if (e->code == ERR_NONE)
 		return &marks[0];
-	if (is_skipped(w->offline, e))
+	if (is_skipped(e))
 		return &marks[3];
 	return &marks[c->flags & CHECK_WARN ? 1 : 2];
 }
@@ -142,11 +140,11 @@ static void add_json(struct check_writer *w, const struct check *c, const struct
 	category = json_at(w->list, json_count(w->list) - 1);
 	j = json_push(json_need_list(category, "checks"), json_object());
 	json_set_text(j, "description", c->name);
-	json_set_text(j, "result", mark_of(w, c, e)->word);
+	json_set_text(j, "result", mark_of(c, e)->word);
 	if (e->code == ERR_NONE)
 		return;
 	json_set_text(j, "error", e->msg);
-	if (!is_skipped(w->offline, e))
+	if (!is_skipped(e))
 		json_set_text(j, "hint", c->cure);
 }
 
@@ -173,9 +171,9 @@ void check_write(struct check_writer *w, const struct check *c, const struct err
 	if (brief && e->code == ERR_NONE)
 		return;
 	put_heading(w, c->category, out);
-	put_sign(w, mark_of(w, c, e), out);
+	put_sign(w, mark_of(c, e), out);
 	buf_printf(out, " %s\n", c->name);
-	if (is_skipped(w->offline, e))
+	if (is_skipped(e))
 		buf_printf(out, "    skipped: %s\n", e->msg);
 	else if (e->code != ERR_NONE)
 		buf_printf(out, "    %s\n    %s\n", e->msg, c->cure);

@@ -42,11 +42,16 @@ extern const struct check_condition check_conditions[];
 extern const size_t check_conditions_count;
 
 struct check_source {
-	/* Owned; NULL with ERR_MISSING when the object is not there. */
+	/* Owned; NULL with ERR_MISSING when the object is not there, ERR_UNKNOWN when
+	 * the source cannot know. */
 	struct json *(*get)(void *arg, const char *path, struct err *e);
 	/* May we?  -1 when not, or when nobody says. */
 	int (*may)(void *arg, const char *verb, const char *group, const char *resource,
 		const char *namespace, struct err *e);
+	/* What is stored of an object that is made at `path` (its collection's), which
+	 * it is not.  Owned; NULL when it is refused. */
+	struct json *(*would)(
+		void *arg, const char *path, const struct json *object, struct err *e);
 	void *arg;
 };
 
@@ -56,17 +61,15 @@ struct check_config {
 	const char *workloads; /* namespace of the proxies to look at; NULL: all */
 	const char *version;   /* that is expected everywhere */
 	const char *cni_namespace;
-	bool cni; /* the plugin is meant to be there, whatever is installed */
-	/* The source is files: what it answers with ERR_CLOSED cannot be known, and
-	 * the check is skipped. */
-	bool offline;
+	bool cni;     /* the plugin is meant to be there, whatever is installed */
+	bool offline; /* the source is files, of another time */
 	const struct check_source *source;
 	const struct err *no_source; /* why there is none; else NULL */
 	uint64_t (*now)(void);       /* wall */
 	unsigned tries;              /* of what may become true */
 	void (*pause)(void);         /* between them */
-	/* Each, as it is known; e->code ERR_NONE: it is so; offline and ERR_CLOSED: it
-	 * was skipped. */
+	/* Each, as it is known; e->code ERR_NONE: it is so; ERR_UNKNOWN: it was
+	 * skipped. */
 	void (*on_result)(void *arg, const struct check *c, const struct err *e);
 	void *arg;
 };
@@ -77,7 +80,6 @@ bool check_all(const struct check_config *cfg);
 struct check_writer {
 	const char *form; /* "table", "short" or "json" */
 	bool color;
-	bool offline;
 	const char *category; /* of the last line */
 	struct json *list;    /* categories, for JSON; or NULL */
 };

@@ -203,7 +203,7 @@ static struct json *version(const struct check_files *f, struct err *e)
 	struct json *j;
 
 	if (!*f->version) {
-		err_set(e, ERR_CLOSED,
+		err_set(e, ERR_UNKNOWN,
 			"not among the files: kubectl version -o yaml >version.yaml");
 		return NULL;
 	}
@@ -222,14 +222,14 @@ static struct json *get(void *arg, const char *path, struct err *e)
 	if (strcmp(path, "/version") == 0)
 		return version(f, e);
 	if (!parse_path(path, &w)) {
-		err_set(e, ERR_CLOSED, "only a cluster knows");
+		err_set(e, ERR_UNKNOWN, "only a cluster knows");
 		return NULL;
 	}
 	snprintf(key, sizeof key, "%.*s/%.*s", SLICE_FMT(w.group), SLICE_FMT(w.plural));
 	list = json_get(f->objects, key);
 	if (list)
 		return pick(list, &w, e);
-	err_set(e, ERR_CLOSED,
+	err_set(e, ERR_UNKNOWN,
 		"none is among the files: kubectl get %.*s%s%.*s -A -o yaml",
 		SLICE_FMT(w.plural), w.group.n ? "." : "", SLICE_FMT(w.group));
 	return NULL;
@@ -239,10 +239,18 @@ static int may(void *arg, const char *verb, const char *group, const char *resou
 	const char *namespace, struct err *e)
 {
 	(void)arg, (void)verb, (void)group, (void)resource, (void)namespace;
-	return err_set(e, ERR_CLOSED, "only a cluster knows what you may do");
+	return err_set(e, ERR_UNKNOWN, "only a cluster knows what you may do");
+}
+
+static struct json *would(
+	void *arg, const char *path, const struct json *object, struct err *e)
+{
+	(void)arg, (void)path, (void)object;
+	err_set(e, ERR_UNKNOWN, "only a cluster knows what becomes of an object");
+	return NULL;
 }
 
 struct check_source check_files_source(struct check_files *f)
 {
-	return (struct check_source){get, may, f};
+	return (struct check_source){get, may, would, f};
 }

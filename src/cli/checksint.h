@@ -2,7 +2,8 @@
 #ifndef CLI_CHECKSINT_H
 #define CLI_CHECKSINT_H
 
-/* What the table of checks.c is made of: checkcerts.c, checkproxies.c, checknet.c. */
+/* What the table of checks.c is made of: checkcerts.c, checkhook.c, checkproxies.c,
+ * checknet.c. */
 #include "cli/check.h"
 
 #define CURE_ISSUER                                                                    \
@@ -37,6 +38,7 @@ check_fn control_is_same_version, control_proxies_are_ready, proxies_trust_the_s
 	workloads_exist, proxies_are_ready, proxies_are_same_version, pods_are_meshed;
 check_fn control_proxies_are_same_version, anchors_are_of_known_kind,
 	issuer_is_of_known_kind;
+check_fn hook_adds_proxies;
 check_fn clocks_agree, policies_let_in_proxies;
 check_fn networks_have_nodes, networks_have_pods, networks_have_services,
 	pod_labels_are_labels, service_labels_are_labels,

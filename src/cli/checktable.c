@@ -123,6 +123,11 @@ const struct check checks[] = {
 	{"linkerd-webhooks-and-apisvc-tls",
 		"proxy-injector cert is valid for at least 60 days", BOTH, CHECK_WARN,
 		hook_lasts, CURE_HOOK},
+	{"linkerd-webhooks-and-apisvc-tls", "pods are given their proxies (dry run)",
+		BOTH, CHECK_RETRY, hook_adds_proxies,
+		"to see why: the API server's log; it must reach port 8443 of "
+		"mesh-injector's pods (firewalls, NetworkPolicies, no proxy for "
+		"HTTPS)"},
 
 	{"control-plane-version", "control plane and cli versions match", BOTH,
 		CHECK_WARN, control_is_same_version,

@@ -63,6 +63,7 @@ int status_of_error(const struct err *e)
 	case ERR_CLOSED:
 		return 502;
 	case ERR_NONE:
+	case ERR_UNKNOWN:
 	case ERR_BUG:
 		break;
 	}

@@ -150,6 +150,7 @@ const char *px_error_name(const struct exch *x)
 		return x->reset_code >= 0 ? reset_name(x->reset_code) : "IO";
 	case ERR_LIMIT:
 	case ERR_DENIED:
+	case ERR_UNKNOWN:
 	case ERR_BUG:
 		break;
 	}

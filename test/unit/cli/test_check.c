@@ -113,6 +113,8 @@ static void make_cluster(void)
 		"[{port: 80, targetPort: 8080}]}}]");
 	put("/api/v1/namespaces",
 		"items: [{metadata: {name: v, labels: {linkerd.io/extension: viz}}}]");
+	put("/api/v1/namespaces/default",
+		"metadata: {labels: {kubernetes.io/metadata.name: default}}");
 	put(NS "/serviceaccounts/mesh-young",
 		"metadata: {creationTimestamp: '2026-02-01T00:00:00Z'}");
 	put(PODS, pods);
@@ -154,6 +156,23 @@ static int may(void *arg, const char *verb, const char *group, const char *resou
 		       : 0;
 }
 
+#define BARE  "spec: {containers: [{name: check}]}"
+#define GIVEN "spec: {initContainers: [{name: mesh-proxy}]}"
+
+static const char *becomes = GIVEN; /* a pod; or why it is refused */
+
+static struct json *would(
+	void *arg, const char *path, const struct json *object, struct err *e)
+{
+	(void)arg;
+	EQ_STR(path, "/api/v1/namespaces/default/pods");
+	EQ_STR(json_text_or(object, "kind", ""), "Pod");
+	if (strncmp(becomes, "spec:", 5) == 0)
+		return yaml_parse(slice_of(becomes), NULL);
+	err_set(e, ERR_DENIED, "%s", becomes);
+	return NULL;
+}
+
 static uint64_t now(void)
 {
 	return clock_wall() + later;
@@ -189,7 +208,7 @@ static void on_result(void *arg, const struct check *c, const struct err *e)
 
 static bool run(enum check_when when, struct seen *s)
 {
-	static const struct check_source source = {get, may, NULL};
+	static const struct check_source source = {get, may, would, NULL};
 	struct check_config cfg = {.when = when,
 		.namespace = "mesh",
 		.version = MESH_VERSION,
@@ -633,6 +652,39 @@ TEST(files_are_looked_at_as_far_as_they_tell)
 	OK(!check_files_new(dir, &e));
 }
 
+TEST(the_webhook_is_asked_for_a_proxy)
+{
+	static const struct {
+		const char *becomes, *ns, *says;
+		bool good;
+	} v[] = {
+		{GIVEN, "default", "", true},
+		{"spec: {containers: [{name: mesh-proxy}]}", "default", "", true},
+		{BARE, "default", "(dry run): the API server makes a pod without",
+			false},
+		{"failed calling webhook \"mesh-injector.linkerd.io\"", "default",
+			"(dry run): failed calling webhook", false},
+		{"exceeded quota", "default",
+			"(dry run): a pod in the namespace default: exceeded", true},
+		{BARE, "kube-system", "default is not for the webhook", true},
+	};
+	struct json *labels;
+	struct seen s;
+
+	for (size_t i = 0; i < countof(v); i++) {
+		copy_cluster();
+		labels = json_path(json_get(cluster, "/api/v1/namespaces/default"),
+			"metadata.labels");
+		json_set_text(labels, "kubernetes.io/metadata.name", v[i].ns);
+		becomes = v[i].becomes;
+		EQ_INT(run(CHECK_NORMAL, &s), v[i].good);
+		if (!strstr(s.failed.p, v[i].says) || (!*v[i].says && *s.failed.p))
+			T_FAIL("no \"%s\" in\n%s", v[i].says, s.failed.p);
+		buf_fini(&s.failed);
+	}
+	becomes = GIVEN;
+}
+
 static struct json *get_nothing(void *arg, const char *path, struct err *e)
 {
 	(void)arg;
@@ -650,7 +702,7 @@ static void on_cure(void *arg, const struct check *c, const struct err *e)
 
 TEST(what_may_not_be_seen_is_not_mended_by_installing)
 {
-	static const struct check_source source = {get_nothing, may, NULL};
+	static const struct check_source source = {get_nothing, may, would, NULL};
 	struct buf cures = BUF_INIT;
 	struct check_config cfg = {.when = CHECK_NORMAL,
 		.namespace = "mesh",

@@ -46,7 +46,7 @@ static bool is_own(const char *name)
 static bool run(const char *namespaces)
 {
 	static const char *const words[] = {"--context", "c", NULL};
-	struct check_source source = {get, NULL, (void *)namespaces};
+	struct check_source source = {get, NULL, NULL, (void *)namespaces};
 	struct check_config cfg = {
 		.when = CHECK_PROXY, .source = &source, .on_result = on_result};
 	struct check_ext x = {.cfg = &cfg, .words = words, .is_own = is_own};
