@@ -19,6 +19,9 @@
  * kernel's, which is exact and costs a system call. */
 #define EXACT_BELOW (5 * NS_PER_MS)
 #define SCRATCHES   3
+/* One's share of a turn where no more than FEW are ready. */
+#define SHARE       (NS_PER_MS / 4)
+#define FEW         8
 
 struct on_signal {
 	struct on_signal *next;
@@ -33,11 +36,9 @@ struct loop {
 	uint64_t now;
 	bool stale;            /* a wait lies between `now` and now */
 	unsigned ready, crowd; /* descriptors that were so this turn; in the last one */
-	uint32_t turn;
-	unsigned asking, asked; /* how many would have this turn; the last one */
-	bool is_taken;          /* this turn is somebody's */
+	unsigned waiting;      /* in `backlog` */
 	bool stopping;
-	struct list later, spare;
+	struct list later, backlog, spare;
 	uint64_t
 		spare_due; /* when the first of `spare` is run whatever else there is */
 
@@ -202,6 +203,51 @@ static void run_later(struct loop *l)
 		list_remove(&d->node);
 		d->fn(d);
 	}
+}
+
+void loop_backlog(struct loop *l, struct later *d)
+{
+	if (!list_is_empty(&d->node))
+		return;
+	list_push(&l->backlog, &d->node);
+	l->waiting++;
+}
+
+bool loop_is_backlogged(const struct later *d)
+{
+	return !list_is_empty(&d->node);
+}
+
+void loop_backlog_clear(struct loop *l, struct later *d)
+{
+	if (!loop_is_backlogged(d))
+		return;
+	list_remove(&d->node);
+	l->waiting--;
+}
+
+uint64_t loop_share(const struct loop *l)
+{
+	unsigned crowd = l->crowd + l->waiting;
+	uint64_t share = crowd <= FEW ? SHARE : SHARE * FEW / crowd;
+
+	return share < LOOP_SHARE_LEAST ? LOOP_SHARE_LEAST : share;
+}
+
+static void run_backlog(struct loop *l)
+{
+	uint64_t end;
+	struct later *d;
+
+	if (list_is_empty(&l->backlog))
+		return;
+	end = clock_mono() + 2 * loop_share(l);
+	do {
+		d = list_first(&l->backlog, struct later, node);
+		loop_backlog_clear(l, d);
+		d->fn(d);
+	} while (!list_is_empty(&l->backlog) && clock_mono() < end);
+	run_later(l);
 }
 
 void loop_spare(struct loop *l, struct later *d)
@@ -410,21 +456,6 @@ uint64_t loop_now(const struct loop *l)
 	return l->now;
 }
 
-unsigned loop_crowd(const struct loop *l)
-{
-	return l->crowd;
-}
-
-bool loop_is_turn_of(struct loop *l, uint32_t *last)
-{
-	l->asking++;
-	if (l->is_taken || l->turn - *last < l->asked)
-		return false;
-	l->is_taken = true;
-	*last = l->turn;
-	return true;
-}
-
 uint8_t *loop_scratch(struct loop *l, int which)
 {
 	must(which >= 0 && which < SCRATCHES);
@@ -497,6 +528,7 @@ struct loop *loop_new(struct err *e)
 		return NULL;
 	}
 	list_init(&l->later);
+	list_init(&l->backlog);
 	list_init(&l->spare);
 	pthread_mutex_init(&l->lock, NULL);
 	l->posts_end = &l->posts;
@@ -573,10 +605,7 @@ static void set_timer(struct loop *l)
 static void next_turn(struct loop *l)
 {
 	l->crowd = l->ready;
-	l->asked = l->asking;
-	l->ready = l->asking = 0;
-	l->is_taken = false;
-	l->turn++;
+	l->ready = 0;
 	l->stale = true;
 }
 
@@ -590,11 +619,13 @@ int loop_run(struct loop *l, struct err *e)
 
 		run_timers(l);
 		run_later(l);
+		run_backlog(l);
 		if (l->stopping)
 			break;
 		set_timer(l);
 		next_turn(l);
-		if (!list_is_empty(&l->later) || !list_is_empty(&l->spare))
+		if (!list_is_empty(&l->later) || !list_is_empty(&l->spare) ||
+			!list_is_empty(&l->backlog))
 			how |= EVLOOP_NONBLOCK;
 		if (event_base_loop(l->base, how) < 0)
 			return err_sys(e, "wait for events");

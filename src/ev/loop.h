@@ -50,16 +50,6 @@ void watch_init(
 int watch_set(struct watch *w, int what); /* 0: none */
 void watch_end(struct watch *w);          /* does not close the fd */
 
-/* How many were ready in the last turn: with how many others a turn is shared. */
-unsigned loop_crowd(const struct loop *l);
-
-/*
- * Asked by one that is ready and takes long, where there are others: whether this turn
- * is its own.  One has it each turn, and those that ask have it in order; `last` is the
- * asker's storage, zeroed.  So who takes little waits for one of them at most.
- */
-bool loop_is_turn_of(struct loop *l, uint32_t *last);
-
 /* ---- timers ---- */
 struct timer {
 	struct loop *loop;
@@ -85,6 +75,18 @@ struct later {
 void later_init(struct later *d, void (*fn)(struct later *d));
 void loop_later(struct loop *l, struct later *d);
 void later_clear(struct later *d);
+
+/*
+ * For one that had its part of a turn and has more: in order of asking, when what the
+ * others were given has left, and for two shares a turn.  So who has little to do waits
+ * for that much at most, however much others have.
+ */
+void loop_backlog(struct loop *l, struct later *d);
+bool loop_is_backlogged(const struct later *d);
+void loop_backlog_clear(struct loop *l, struct later *d);
+/* How long one of them may take (ns): the less the more there are, but that much. */
+#define LOOP_SHARE_LEAST (50 * NS_PER_US)
+uint64_t loop_share(const struct loop *l);
 
 /*
  * For work that takes long, as a TLS handshake's: one a turn, in order of asking, when

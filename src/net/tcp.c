@@ -35,39 +35,30 @@ struct tcp {
 	bool show_kept; /* the user wants to see what is kept, or eof */
 	int deaf; /* errno of a write: the peer takes no more, but may have spoken */
 	uint64_t connect_timeout;
-	size_t dropped; /* while it lingers */
-	size_t bite;    /* how much is read at once */
-	uint64_t debt;  /* until when what it has taken is paid back */
-	uint32_t turn;  /* the loop's, see loop_is_turn_of() */
-	uint32_t took;  /* ns, when it was read last */
+	size_t dropped;       /* while it lingers */
+	size_t bite;          /* how much is read at once */
+	struct later backlog; /* there is more to read than one wake-up may */
+	bool is_muted;        /* meanwhile: it need not be told */
+	uint64_t busy;        /* until then it is one of those that have more */
 	struct addr to;
 };
 
 /*
- * What one wake-up may read, and how long it may take, before others have their turn:
- * less long where more than FEW were ready, so that a turn stays short, but no less
- * than some 16 KB that mean well take.
- *
- * And there, who has taken more than BURST above its SHARE of the worker's time is read
- * in turns of its own, see loop_is_turn_of().  So is, wherever a turn has become LONG,
- * who was not LIGHT last.
+ * Who is ready is read for LOOP_SHARE_LEAST, before others have their turn.  Who has
+ * more goes on in the backlog, and begins there for as long as BUSY: it does not come
+ * before those that have little to say whenever it was silent for a moment.
  */
-#define READ_BUDGET     ((size_t)512 * 1024)
-#define READ_TIME       (NS_PER_MS / 4)
-#define READ_TIME_LEAST (50 * NS_PER_US)
-#define FEW             8
-#define SHARE           64 /* one part of so many */
-#define BURST           (NS_PER_MS / 4)
-#define LONG            (NS_PER_MS / 2)
-#define LIGHT           (50 * NS_PER_US)
+#define BUSY (20 * NS_PER_MS)
 
 /*
  * Bytes of a peer that means well cost little: 64 KB of them some 0.1 ms.  Others are
  * all frames, chunks or fields of a byte, and 64 KB would take many times that, while
  * the rest of the worker's connections wait.  So what is read at once follows from what
- * it cost last: half as much when that took long, twice as much when it did not.
+ * it cost last: half as much when that was most of a share, twice as much when it was
+ * less than a third.
  */
 #define BITE_MIN  ((size_t)1024)
+#define BITE_NEW  ((size_t)8 * 1024) /* many may come at once */
 #define BITE_MAX  (LOOP_SCRATCH - CONN_HELD)
 /* Writes of this size leave at once, from the caller's memory. */
 #define WRITE_NOW ((size_t)16 * 1024)
@@ -94,6 +85,7 @@ static void tcp_close(struct tcp *t)
 	count_leaving(t, false);
 	t->at = TCP_DEAD;
 	timer_clear(&t->timer);
+	loop_backlog_clear(t->conn.loop, &t->backlog);
 	watch_end(&t->watch);
 	if (t->fd >= 0)
 		close(t->fd);
@@ -148,7 +140,7 @@ static bool wants_in(const struct tcp *t)
 
 static void rewatch(struct tcp *t)
 {
-	int what = wants_in(t) ? WATCH_IN : 0;
+	int what = wants_in(t) && !t->is_muted ? WATCH_IN : 0;
 
 	if (t->at == TCP_DEAD)
 		return;
@@ -310,7 +302,7 @@ static void drop(struct tcp *t, size_t n)
 }
 
 /* One read; false when there is no more to read now. */
-static bool read_some(struct tcp *t, size_t *budget)
+static bool read_some(struct tcp *t)
 {
 	uint8_t *p = loop_scratch(t->conn.loop, 0) + CONN_HELD;
 	size_t max = t->bite;
@@ -335,7 +327,6 @@ static bool read_some(struct tcp *t, size_t *budget)
 		return false;
 	}
 	t->conn.bytes_in += (size_t)n;
-	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
 	if (t->at == TCP_LINGER) {
 		drop(t, (size_t)n);
 		return false; /* others are more important */
@@ -344,72 +335,56 @@ static bool read_some(struct tcp *t, size_t *budget)
 		errno = ENOMEM;
 		gone_errno(t, "read from");
 	}
-	return (size_t)n == max && *budget > 0;
+	return (size_t)n == max;
 }
 
-static uint64_t read_time(unsigned crowd)
+static void fit_bite(struct tcp *t, uint64_t took, bool was_full)
 {
-	uint64_t share = crowd <= FEW ? READ_TIME : READ_TIME * FEW / crowd;
+	uint64_t share = loop_share(t->conn.loop);
 
-	return share < READ_TIME_LEAST ? READ_TIME_LEAST : share;
-}
-
-static void fit_bite(struct tcp *t, uint64_t took, uint64_t time)
-{
-	if (took > time * 3 / 5 && t->bite > BITE_MIN)
+	if (took > share * 3 / 5 && t->bite > BITE_MIN)
 		t->bite /= 2;
-	else if (took < time / 5 && t->bite < BITE_MAX)
+	else if (was_full && took < share * 3 / 10 && t->bite < BITE_MAX)
 		t->bite *= 2;
 }
 
-static bool is_greedy(const struct tcp *t)
+static void read_for(struct tcp *t, uint64_t time)
 {
-	return t->debt > loop_now(t->conn.loop) + BURST * SHARE;
-}
-
-static void pay(struct tcp *t, uint64_t took)
-{
-	uint64_t now = loop_now(t->conn.loop), most = now + 2 * BURST * SHARE;
-
-	t->debt = (t->debt > now ? t->debt : now) + took * SHARE;
-	if (t->debt > most)
-		t->debt = most;
-}
-
-static void read_for(struct tcp *t, uint64_t begin, uint64_t time)
-{
-	uint64_t last = begin, now = begin;
-	size_t budget = READ_BUDGET;
+	uint64_t begin = clock_mono(), last = begin, now = begin;
 	bool more = wants_in(t);
 
-	while (more) {
-		more = read_some(t, &budget);
+	while (more && now - begin < time) {
+		more = read_some(t);
 		now = clock_mono();
-		fit_bite(t, now - last, time);
+		fit_bite(t, now - last, more);
 		last = now;
-		more = more && wants_in(t) && now - begin < time;
+		more = more && wants_in(t);
 	}
-	t->took = (uint32_t)(now - begin);
-	pay(t, now - begin);
+	if (more) {
+		t->busy = now + BUSY;
+		loop_backlog(t->conn.loop, &t->backlog);
+	}
+	rewatch(t);
 }
 
-static bool may_read(struct tcp *t, uint64_t now, unsigned crowd)
+static void on_backlog(struct later *d)
 {
-	struct loop *l = t->conn.loop;
-	bool waits = (crowd > FEW && is_greedy(t)) ||
-		     (t->took > LIGHT && now > loop_now(l) + LONG);
+	struct tcp *t = container_of(d, struct tcp, backlog);
 
-	return !waits || loop_is_turn_of(l, &t->turn);
+	t->is_muted = false;
+	read_for(t, loop_share(t->conn.loop));
 }
 
 static void tcp_readable(struct tcp *t)
 {
-	unsigned crowd = loop_crowd(t->conn.loop);
-	uint64_t now = clock_mono();
-
-	if (may_read(t, now, crowd))
-		read_for(t, now, read_time(crowd));
-	rewatch(t);
+	if (loop_is_backlogged(&t->backlog)) {
+		t->is_muted = true;
+		rewatch(t);
+	} else if (loop_now(t->conn.loop) < t->busy) {
+		loop_backlog(t->conn.loop, &t->backlog);
+	} else {
+		read_for(t, LOOP_SHARE_LEAST);
+	}
 }
 
 /* ---- events ---- */
@@ -665,11 +640,10 @@ static struct tcp *tcp_new(struct loop *l, int fd, struct err *e)
 	}
 	conn_init(&t->conn, l, &tcp_ops);
 	t->fd = fd;
-	t->bite = BITE_MAX;
-	t->debt =
-		loop_now(l) + BURST * SHARE; /* or many new ones would be many bursts */
+	t->bite = BITE_NEW;
 	watch_init(&t->watch, l, fd, on_watch);
 	later_init(&t->later, on_later);
+	later_init(&t->backlog, on_backlog);
 	timer_init(&t->timer, l, on_timer);
 	return t;
 }

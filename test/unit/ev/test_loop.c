@@ -230,6 +230,50 @@ TEST(what_is_long_has_a_part_where_there_is_always_something_to_do)
 	spare_end();
 }
 
+/* ---- backlog ---- */
+
+static uint64_t piece;
+static int pieces;
+
+static void on_backlog(struct later *d)
+{
+	note(d == &d1 ? '1' : '2');
+	burn(piece);
+	if (--pieces > 0)
+		loop_backlog(loop, d);
+}
+
+/* Two that have more, `n` pieces in all, and one that has something in each turn. */
+static void backlog(int n, uint64_t took, const char *want)
+{
+	loop = loop_new(NULL);
+	OK(pipe(ends) == 0);
+	OK(write(ends[1], "xx.", 3) == 3);
+	watch_init(&ready, loop, ends[0], on_ready);
+	watch_set(&ready, WATCH_IN);
+	later_init(&d1, on_backlog);
+	later_init(&d2, on_backlog);
+	piece = took;
+	pieces = n;
+	memset(order, 0, sizeof order);
+	norder = 0;
+	loop_backlog(loop, &d1);
+	loop_backlog(loop, &d2);
+	loop_backlog(loop, &d2);
+	run();
+	EQ_STR(order, want);
+	loop_backlog_clear(loop, &d1);
+	loop_backlog_clear(loop, &d2);
+	OK(!loop_is_backlogged(&d1) && !loop_is_backlogged(&d2));
+	spare_end();
+}
+
+TEST(who_has_more_goes_on_when_the_others_had_theirs)
+{
+	backlog(5, NS_PER_MS / 2, "1x2x1.2");
+	backlog(3, 0, "1212xx.");
+}
+
 /* ---- memory ---- */
 
 #define CROWD   2000

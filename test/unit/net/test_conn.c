@@ -696,7 +696,7 @@ static void all_talk(struct timer *t)
 	timer_set(t, 1);
 }
 
-TEST(those_who_send_without_end_have_turns_of_their_own)
+TEST(those_who_send_without_end_share_short_turns)
 {
 	static const struct conn_user user = {.on_in = nibble};
 	struct conn *c[CROWD];
