@@ -588,11 +588,11 @@ static void on_file_result(void *arg, const struct check *c, const struct err *e
 {
 	struct seen *s = arg;
 
-	s->n += e->code == ERR_CLOSED;
+	s->n += e->code == ERR_UNKNOWN;
 	buf_printf(&s->failed, "%s %s: %s\n",
-		e->code == ERR_NONE     ? "good"
-		: e->code == ERR_CLOSED ? "skipped"
-					: "bad",
+		e->code == ERR_NONE      ? "good"
+		: e->code == ERR_UNKNOWN ? "skipped"
+					 : "bad",
 		c->name, e->code ? e->msg : "");
 }
 
