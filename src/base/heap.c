@@ -28,6 +28,11 @@ uint64_t heap_used(void)
 }
 #endif
 
+void heap_is_one(void)
+{
+	mallopt(M_ARENA_MAX, 1); /* else it has more of them, and is right too */
+}
+
 /*
  * Anonymous memory that is resident, beyond what is allocated.  Negative where much
  * that is allocated was never touched: it is the difference between two of them that

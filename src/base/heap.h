@@ -11,6 +11,11 @@
 /* Bytes that malloc's callers have now. */
 uint64_t heap_used(void);
 
+/* Before there are threads: as good as only one of them allocates.  malloc then has one
+ * heap, and gives back all that lies behind the last piece of it, as it does of no
+ * other. */
+void heap_is_one(void);
+
 struct heap_watch { /* zeroed */
 	unsigned calls;
 	int64_t waste; /* bytes resident and of no use, that could not be given back */

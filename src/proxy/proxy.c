@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "ev/worker.h"
 #include "net/tcp.h"
@@ -332,6 +333,8 @@ static int start(struct proxy *px, struct err *e)
 	struct admin_hooks hooks = {missing, asked_to_shut_down, px, NULL};
 
 	px->nworkers = px->cfg.cores > WORKERS_MAX ? WORKERS_MAX : px->cfg.cores;
+	if (px->nworkers == 1)
+		heap_is_one();
 	px->workers = calloc(px->nworkers, sizeof *px->workers);
 	px->loop = loop_new(e);
 	px->metrics = metrics_new(px->nworkers);
