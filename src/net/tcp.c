@@ -57,8 +57,9 @@ struct tcp {
  * it cost last: half as much when that was most of a share, twice as much when it was
  * less than a third.
  */
-#define BITE_MIN  ((size_t)1024)
-#define BITE_NEW  ((size_t)8 * 1024) /* many may come at once */
+#define BITE_MIN ((size_t)1024)
+#define BITE_NEW                                                                       \
+	((size_t)2 * 1024) /* of one that we did not choose; many may come at once */
 #define BITE_MAX  (LOOP_SCRATCH - CONN_HELD)
 /* Writes of this size leave at once, from the caller's memory. */
 #define WRITE_NOW ((size_t)16 * 1024)
@@ -348,16 +349,17 @@ static void fit_bite(struct tcp *t, uint64_t took, bool was_full)
 		t->bite *= 2;
 }
 
+/* Ends before that would be over, as far as the last bite tells. */
 static void read_for(struct tcp *t, uint64_t time)
 {
-	uint64_t begin = clock_mono(), last = begin, now = begin;
+	uint64_t begin = clock_mono(), now = begin, took = 0;
 	bool more = wants_in(t);
 
-	while (more && now - begin < time) {
+	while (more && now - begin + took < time) {
 		more = read_some(t);
-		now = clock_mono();
-		fit_bite(t, now - last, more);
-		last = now;
+		took = clock_mono() - now;
+		now += took;
+		fit_bite(t, took, more);
 		more = more && wants_in(t);
 	}
 	if (more) {
@@ -640,7 +642,7 @@ static struct tcp *tcp_new(struct loop *l, int fd, struct err *e)
 	}
 	conn_init(&t->conn, l, &tcp_ops);
 	t->fd = fd;
-	t->bite = BITE_NEW;
+	t->bite = BITE_MAX;
 	watch_init(&t->watch, l, fd, on_watch);
 	later_init(&t->later, on_later);
 	later_init(&t->backlog, on_backlog);
@@ -661,6 +663,7 @@ struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct 
 	set_nonblocking(fd);
 	tune(fd, o);
 	t->leaving = o ? o->leaving : NULL;
+	t->bite = BITE_NEW;
 	t->at = TCP_OPEN;
 	t->conn.is_open = true;
 	if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0)
