@@ -681,7 +681,9 @@ TEST(the_webhook_is_asked_for_a_proxy)
 		if (!strstr(s.failed.p, v[i].says) || (!*v[i].says && *s.failed.p))
 			T_FAIL("no \"%s\" in\n%s", v[i].says, s.failed.p);
 		buf_fini(&s.failed);
+		json_free(cluster);
 	}
+	cluster = NULL;
 	becomes = GIVEN;
 }
 
