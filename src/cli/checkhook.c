@@ -51,11 +51,14 @@ static bool has_proxy(const struct json *made, const char *list)
 	return false;
 }
 
-/* Quotas, policies, missing rights: many may refuse a pod, and say nothing of us. */
+/* Quotas, policies, missing rights: many may refuse a pod, and say nothing of us.  No
+ * answer is no refusal. */
 static int refused(const struct err *why, struct err *e)
 {
+	bool is_answer = why->code == ERR_DENIED || why->code == ERR_BUSY;
+
 	*e = *why;
-	if (strstr(why->msg, HOOK))
+	if (!is_answer || strstr(why->msg, HOOK))
 		return -1;
 	e->code = ERR_UNKNOWN;
 	return err_wrap(e, "a pod in the namespace default");

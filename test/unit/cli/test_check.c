@@ -169,7 +169,8 @@ static struct json *would(
 	EQ_STR(json_text_or(object, "kind", ""), "Pod");
 	if (strncmp(becomes, "spec:", 5) == 0)
 		return yaml_parse(slice_of(becomes), NULL);
-	err_set(e, ERR_DENIED, "%s", becomes);
+	err_set(e, strcmp(becomes, "no answer") == 0 ? ERR_TIMEOUT : ERR_DENIED, "%s",
+		becomes);
 	return NULL;
 }
 
@@ -666,6 +667,7 @@ TEST(the_webhook_is_asked_for_a_proxy)
 			"(dry run): failed calling webhook", false},
 		{"exceeded quota", "default",
 			"(dry run): a pod in the namespace default: exceeded", true},
+		{"no answer", "default", "(dry run): no answer", false},
 		{BARE, "kube-system", "default is not for the webhook", true},
 	};
 	struct json *labels;
