@@ -70,7 +70,7 @@ static const char *zone_of(struct looking *l, const struct slice_endpoint *e)
 
 static bool is_wanted(const struct looking *l, const struct slice_endpoint *e)
 {
-	if (!e->ready || (e->ip.family == 6 && !l->cfg->ipv6))
+	if (e->ip.family == 6 && !l->cfg->ipv6)
 		return false;
 	if (*l->ask->at.hostname && strcmp(l->ask->at.hostname, e->hostname) != 0)
 		return false;
@@ -78,21 +78,31 @@ static bool is_wanted(const struct looking *l, const struct slice_endpoint *e)
 	       strcmp(e->node, l->ask->node) == 0;
 }
 
+static const struct pod_view *pod_of(
+	struct looking *l, const struct slice_view *s, const struct slice_endpoint *e)
+{
+	return *e->pod ? index_pod(&l->t->reader, *e->pod_ns ? e->pod_ns : s->view.ns,
+				 e->pod)
+		       : NULL;
+}
+
+/* Those that are ready, or those that a silent node alone keeps from it. */
 static void add_slice(
-	struct looking *l, const struct slice_view *s, struct candidates *c)
+	struct looking *l, const struct slice_view *s, bool ready, struct candidates *c)
 {
 	uint16_t port = target_port(l->service, s, l->ask->at.port);
 
 	for (size_t i = 0; i < s->nendpoints && port; i++) {
 		const struct slice_endpoint *e = &s->endpoints[i];
-		const char *ns = *e->pod_ns ? e->pod_ns : s->view.ns;
+		const struct pod_view *pod;
 
-		if (!is_wanted(l, e))
+		if (e->ready != ready || !is_wanted(l, e))
 			continue;
-		c->v[c->n++] = (struct candidate){.e = e,
-			.pod = *e->pod ? index_pod(&l->t->reader, ns, e->pod) : NULL,
-			.at = {e->ip, port},
-			.zone = zone_of(l, e)};
+		pod = pod_of(l, s, e);
+		if (!ready && (!pod || !pod->was_ready))
+			continue;
+		c->v[c->n++] = (struct candidate){
+			.e = e, .pod = pod, .at = {e->ip, port}, .zone = zone_of(l, e)};
 	}
 }
 
@@ -179,6 +189,22 @@ static void filter_hints(struct candidates *c, const struct looking *l)
 		filter(c, is_hinted, l);
 }
 
+static void add_slices(
+	struct looking *l, const struct list *slices, bool ready, struct candidates *c)
+{
+	struct place *p;
+
+	list_each(p, slices, node)
+	{
+		add_slice(l, place_as(p, slice_view), ready, c);
+	}
+}
+
+/*
+ * A node that does not report, be it the API server's fault, makes all of its pods
+ * unready at once.  Where nobody else is left they are told: who is truly gone, the
+ * proxies find out.
+ */
 static void find(struct looking *l, struct candidates *c, struct arena *a)
 {
 	const struct list *slices =
@@ -191,10 +217,9 @@ static void find(struct looking *l, struct candidates *c, struct arena *a)
 		n += place_as(p, slice_view)->nendpoints;
 	}
 	c->v = MAKE_LIST(struct candidate, n, a);
-	list_each(p, slices, node)
-	{
-		add_slice(l, place_as(p, slice_view), c);
-	}
+	add_slices(l, slices, true, c);
+	if (c->n == 0)
+		add_slices(l, slices, false, c);
 	qsort(c->v, c->n, sizeof *c->v, candidate_order);
 	filter(c, is_first, l);
 	filter(c, is_preferred, l);

@@ -272,6 +272,7 @@ static bool same_text(const char *a, const char *b)
 static bool same_pod(const struct pod_view *a, const struct pod_view *b)
 {
 	bool same = a->is == b->is && a->is_over == b->is_over &&
+		    a->was_ready == b->was_ready &&
 		    a->host_network == b->host_network && a->nips == b->nips &&
 		    strcmp(a->node, b->node) == 0 && ip_eq(&a->host_ip, &b->host_ip);
 

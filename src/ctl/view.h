@@ -108,6 +108,9 @@ struct pod_view {
 	const char *node;
 	bool host_network;
 	bool is_over; /* Succeeded or Failed */
+	/* The kubelet's last word: its containers and gates are ready, it is to stay.
+	 * "Ready" itself is taken away from outside when the node is silent. */
+	bool was_ready;
 	struct ip host_ip;
 	const struct ip *ips;
 	size_t nips;

@@ -228,6 +228,27 @@ void view_shape_drop(struct view *v)
 
 /* ---- what is a pod's own ---- */
 
+static bool has_condition(const struct json *o, const char *type)
+{
+	json_each(c, json_path(o, "status.conditions"))
+	{
+		if (strcmp(json_text_or(c, "type", ""), type) == 0)
+			return strcmp(json_text_or(c, "status", ""), "True") == 0;
+	}
+	return false;
+}
+
+static bool was_ready(const struct json *o)
+{
+	json_each(gate, json_path(o, "spec.readinessGates"))
+	{
+		if (!has_condition(o, json_text_or(gate, "conditionType", "")))
+			return false;
+	}
+	return has_condition(o, "ContainersReady") &&
+	       !json_path(o, "metadata.deletionTimestamp");
+}
+
 void view_read_pod(struct reading *r, struct view *view)
 {
 	struct pod_view *p = container_of(view, struct pod_view, view);
@@ -236,6 +257,7 @@ void view_read_pod(struct reading *r, struct view *view)
 	p->node = view_text(r, json_text_at(r->o, "spec.nodeName"));
 	p->host_network = json_bool_at(r->o, "spec.hostNetwork", false);
 	p->is_over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
+	p->was_ready = was_ready(r->o);
 	(void)view_ip_of(json_path(r->o, "status.hostIP"), &p->host_ip);
 	p->ips = view_ips(r, json_path(r->o, "status.podIPs"), "ip", &p->nips);
 }

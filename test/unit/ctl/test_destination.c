@@ -305,6 +305,68 @@ TEST(endpoints_are_added_and_removed_as_the_cluster_changes)
 	stop();
 }
 
+/* Pod b, of which the kubelet said that; `more` of its metadata or its spec. */
+static void put_b(const char *metadata, const char *spec, const char *conditions)
+{
+	put(VIEW_POD,
+		"{'metadata':{'name':'b','namespace':'apps'%s},'spec':{'nodeName':'n1'"
+		"%s},'status':{'phase':'Running','podIPs':[{'ip':'10.1.0.2'}],"
+		"'conditions':[{'type':'Ready','status':'False'}%s]}}",
+		metadata, spec, conditions);
+}
+
+#define UNREADY  ",'conditions':{'ready':false}"
+#define IS(type) ",{'type':'" type "','status':'True'}"
+#define B_ALONE  " 10.1.0.2:8080,b,unknown"
+
+/* The node's controller takes "Ready" away from all pods of a node that is silent. */
+TEST(pods_of_a_silent_node_are_told_when_nobody_else_is_ready)
+{
+	static const struct {
+		const char *metadata, *spec, *conditions;
+		bool told;
+	} rows[] = {
+		{"", "", IS("ContainersReady"), true},
+		{"", "", "", false},
+		{"", "", ",{'type':'ContainersReady','status':'False'}", false},
+		{",'deletionTimestamp':'2026-01-01T00:00:00Z'", "",
+			IS("ContainersReady"), false},
+		{"", ",'readinessGates':[{'conditionType':'in/lb'}]",
+			IS("ContainersReady"), false},
+		{"", ",'readinessGates':[{'conditionType':'in/lb'}]",
+			IS("ContainersReady") IS("in/lb"), true},
+	};
+	struct client c = {0};
+
+	start();
+	put_web();
+	put_b("", "", "");
+	put_slice("s", "IPv4",
+		ENDPOINT("10.1.0.1", "a", UNREADY) "," ENDPOINT(
+			"10.1.0.2", "b", UNREADY));
+	ask(&c, API_GET, WEB, "");
+	EQ_STR(update(&c), "none 1");
+	for (size_t i = 0; i < countof(rows); i++) {
+		put_b(rows[i].metadata, rows[i].spec, rows[i].conditions);
+		if (rows[i].told)
+			EQ_STR(update(&c), "add" B_ALONE);
+		put_b("", "", "");
+		if (rows[i].told)
+			EQ_STR(update(&c), "remove 10.1.0.2:8080");
+		stays_silent(&c);
+	}
+
+	/* who is ready is told alone */
+	put_b("", "", IS("ContainersReady"));
+	EQ_STR(update(&c), "add" B_ALONE);
+	put_slice("s", "IPv4",
+		ENDPOINT("10.1.0.1", "a", "") "," ENDPOINT("10.1.0.2", "b", UNREADY));
+	EQ_STR(update(&c), "add" A("unknown"));
+	EQ_STR(update(&c), "remove 10.1.0.2:8080");
+	hang_up(&c);
+	stop();
+}
+
 TEST(what_changes_nothing_is_not_told)
 {
 	struct client c = {0};
