@@ -2,9 +2,9 @@
 #include "base/heap.h"
 
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "base/memory.h"
 
 #define LOOK_EVERY  4 /* calls */
 #define WORTH       ((int64_t)256 * 1024)
@@ -33,23 +33,13 @@ void heap_is_one(void)
 	mallopt(M_ARENA_MAX, 1); /* else it has more of them, and is right too */
 }
 
-/*
- * Anonymous memory that is resident, beyond what is allocated.  Negative where much
- * that is allocated was never touched: it is the difference between two of them that
- * tells.
- */
+/* Negative where much that is allocated was never touched: it is the difference between
+ * two of them that tells. */
 static int64_t waste(void)
 {
-	unsigned long resident = 0, shared = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
+	uint64_t used = memory_used();
 
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*u %lu %lu", &resident, &shared) != 2 || resident < shared)
-		resident = shared = 0;
-	fclose(f);
-	return (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE) -
-	       (int64_t)heap_used();
+	return used ? (int64_t)used - (int64_t)heap_used() : 0;
 }
 
 void heap_give_back(struct heap_watch *w)

@@ -313,6 +313,7 @@ void h2_stream_init(struct h2_stream *st, struct h2 *h)
 	st->h2 = h;
 	list_init(&st->node);
 	list_push(&h->streams, &st->node);
+	st->still = loop_now(h->loop);
 	h->open++;
 	h2_guard_opened(&h->guard);
 }

@@ -106,7 +106,7 @@ struct h2_stream {
 	size_t lent;       /* counted in h2->lent */
 	size_t head_bytes; /* of the block being received */
 	size_t heads;      /* counted in h2->heads */
-	uint8_t idle;      /* looks without a byte moving */
+	uint64_t still;    /* no byte has moved since, as far as looks tell */
 	bool moved;        /* since the last look */
 	bool bad;          /* a block of fields did not fit */
 	bool reset;        /* by the peer */
@@ -143,6 +143,8 @@ void h2_callbacks(nghttp2_session_callbacks *cb);
 size_t h2_run(struct h2 *h, const uint8_t *p, size_t n);
 void h2_unhold(struct h2 *h, size_t n); /* of `held` */
 void h2_look(struct timer *t);          /* for stalled streams */
+/* Resets the streams that hold bytes of which none has moved for so long. */
+void h2_shed(struct h2 *h, uint64_t stall);
 
 /* Feeds bytes; -1 when the session is broken (h->broken says why). */
 int h2_recv(struct h2 *h, const uint8_t *p, size_t n);

@@ -365,12 +365,15 @@ static void watch_stalls(struct h2 *h)
 		timer_set(&h->look, h->stall / LOOKS);
 }
 
-static void look_at(struct h2_stream *st)
+static void look_at(struct h2_stream *st, uint64_t stall)
 {
+	uint64_t now = loop_now(st->h2->loop);
+
 	if (st->moved || st->closed || (!buf_len(&st->in) && !buf_len(&st->out))) {
 		st->moved = false;
-		st->idle = 0;
-	} else if (++st->idle == LOOKS) {
+		st->still = now;
+	} else if (now - st->still >= stall) {
+		st->still = now; /* once */
 		st->h2->kind->fault(st->h2->owner, h2_fault_name(H2_STALLED));
 		nghttp2_submit_rst_stream(st->h2->ng, NGHTTP2_FLAG_NONE, st->id,
 			NGHTTP2_ENHANCE_YOUR_CALM);
@@ -378,12 +381,18 @@ static void look_at(struct h2_stream *st)
 	}
 }
 
+void h2_shed(struct h2 *h, uint64_t stall)
+{
+	struct h2_stream *st;
+
+	list_each(st, &h->streams, node) look_at(st, stall);
+}
+
 void h2_look(struct timer *t)
 {
 	struct h2 *h = container_of(t, struct h2, look);
-	struct h2_stream *st;
 
-	list_each(st, &h->streams, node) look_at(st);
+	h2_shed(h, h->stall);
 	if (is_short(h))
 		watch_stalls(h);
 }

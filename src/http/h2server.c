@@ -618,8 +618,13 @@ static size_t h2_open(const struct http_server *base)
 	return ((const struct h2server *)base)->h2.open;
 }
 
+static void shed(struct http_server *base, uint64_t stall)
+{
+	h2_shed(&((struct h2server *)base)->h2, stall);
+}
+
 static const struct http_server_ops h2_ops = {
-	.drain = h2_drain, .end = h2_end, .open = h2_open};
+	.drain = h2_drain, .end = h2_end, .open = h2_open, .shed = shed};
 
 struct http_server *h2_server_new(
 	struct conn *c, const struct http_server_config *cfg, struct err *e)

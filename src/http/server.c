@@ -29,6 +29,12 @@ void http_server_end(struct http_server *s)
 	s->ops->end(s);
 }
 
+void http_server_shed(struct http_server *s, uint64_t stall)
+{
+	if (s->ops->shed)
+		s->ops->shed(s, stall);
+}
+
 size_t http_server_open(const struct http_server *s)
 {
 	return s->ops->open(s);

@@ -59,6 +59,9 @@ struct http_server *http_server_new(struct conn *c, enum http_kind kind,
  * ended. */
 void http_server_drain(struct http_server *s);
 void http_server_end(struct http_server *s); /* now; exchanges fail; no on_gone */
+/* Memory is short: exchanges that hold bytes of which their client has taken none for
+ * so long fail.  (What an HTTP/1 client does not take is the conn's backlog.) */
+void http_server_shed(struct http_server *s, uint64_t stall);
 size_t http_server_open(const struct http_server *s); /* exchanges in progress */
 struct conn *http_server_conn(struct http_server *s);
 

@@ -10,6 +10,7 @@ struct http_server_ops {
 	void (*end)(struct http_server *s);
 	size_t (*open)(const struct http_server *s);
 	struct conn *(*take)(struct http_server *s, struct exch *x); /* may be NULL */
+	void (*shed)(struct http_server *s, uint64_t stall);         /* also */
 };
 
 struct http_server { /* first in each codec's struct */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "proxy/endpoint.h"
 
 void stream_fail(struct stream *s, const struct err *e)
@@ -96,6 +97,11 @@ struct stream *balancer_stream(
 	if (b->side == SIDE_OUT && b->nstreams >= b->worker->cfg->out_tcp_queue) {
 		err_set(e, ERR_BUSY, "%s: %zu connections are queued, the limit",
 			balancer_text(b), b->nstreams);
+		return NULL;
+	}
+	if (memory_is_short(loop_now(b->worker->loop))) {
+		err_set(e, ERR_BUSY, "%s: the proxy's memory is short",
+			balancer_text(b));
 		return NULL;
 	}
 	s = calloc(1, sizeof *s);

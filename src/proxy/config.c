@@ -111,6 +111,7 @@ static const struct var vars[] = {
 	V("HTTP_HEAD_MAX", K_UINT, head_max, "65536"),
 	V("HTTP_HEAD_TIMEOUT", K_DURATION, head_timeout, "30s"),
 	V("HTTP2_STALL_TIMEOUT", K_DURATION, h2_stall, "5m"),
+	V("MEMORY_LIMIT_MB", K_UINT, memory_limit_mb, "0"),
 	V("SHUTDOWN_GRACE_PERIOD", K_DURATION, shutdown_grace, "2m"),
 	V("SHUTDOWN_ENDPOINT_ENABLED", K_BOOL, shutdown_endpoint, "false"),
 	V("METRICS_RETAIN_IDLE", K_DURATION, metrics_retain, "10m"),

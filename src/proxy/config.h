@@ -73,6 +73,7 @@ struct proxy_config {
 	uint32_t head_max; /* bytes, of any head or trailers */
 	uint64_t head_timeout;
 	uint64_t h2_stall;
+	uint32_t memory_limit_mb; /* 0: the cgroup's */
 };
 
 /* Returns the number of mistakes, each printed on stderr with its variable's name. */

@@ -79,10 +79,8 @@ static void on_drain(struct client *cl)
 		leave(d);
 }
 
-static void on_stop(struct client *cl)
+static void end_now(struct duct *d, const struct err *why)
 {
-	struct duct *d = container_of(cl, struct duct, client);
-
 	if (d->http)
 		http_server_end(d->http);
 	else if (d->relay)
@@ -91,8 +89,30 @@ static void on_stop(struct client *cl)
 		conn_end(d->conn);
 	if (d->server)
 		conn_end(d->server);
-	flow_end(&d->flow, NULL);
-	d->user->on_over(d, NULL);
+	flow_end(&d->flow, why);
+	d->user->on_over(d, why);
+}
+
+static void on_stop(struct client *cl)
+{
+	end_now(container_of(cl, struct duct, client), NULL);
+}
+
+static void on_shed(struct client *cl)
+{
+	struct duct *d = container_of(cl, struct duct, client);
+	char peer[ADDR_TEXT];
+	struct err e;
+
+	if (d->flow.still < SHED_AFTER) {
+		if (d->http)
+			http_server_shed(d->http, SHED_AFTER * NS_PER_S);
+		return;
+	}
+	err_set(&e, ERR_BUSY, "memory is short, and %s took nothing for %d s",
+		addr_text(&d->flow.bytes.conn->peer, peer), SHED_AFTER);
+	log_warn("proxy", "connection dropped", LE(&e));
+	end_now(d, &e);
 }
 
 /* ---- waiting ---- */
@@ -361,6 +381,7 @@ int duct_init(struct duct *d, struct pworker *w, enum side side, int fd,
 	list_init(&d->flow.node);
 	d->client.drain = on_drain;
 	d->client.stop = on_stop;
+	d->client.shed = on_shed;
 	client_add(w, &d->client);
 	return 0;
 }

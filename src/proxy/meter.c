@@ -348,6 +348,9 @@ void flow_tick(struct flow_count *f)
 	out = f->bytes.out;
 	count_bytes(f, f->meter->in, f->meter->received, in - f->in);
 	count_bytes(f, f->meter->out, f->meter->sent, out - f->out);
+	f->still = out == f->out && f->bytes.conn && conn_backlog(f->bytes.conn)
+			   ? f->still + 1
+			   : 0;
 	f->in = in;
 	f->out = out;
 }

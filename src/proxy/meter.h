@@ -47,6 +47,7 @@ struct flow_count {
 	struct conn_count bytes;
 	struct transport_meter *meter; /* a reference */
 	uint64_t in, out;              /* counted so far */
+	unsigned still;                /* ticks in which nothing of a backlog left */
 	uint64_t since;
 };
 /* Takes over a reference of `taken`.  `c` may be over before flow_end(). */

@@ -5,6 +5,7 @@
  * endpoint); without one nothing is counted but the error metrics.
  */
 #include "base/clock.h"
+#include "base/memory.h"
 #include "http/spelling.h"
 #include "proxy/balancer.h"
 #include "proxy/px.h"
@@ -44,6 +45,11 @@ static enum flow meter_request_head(struct exch *x, void *shared, void *state)
 	(void)shared, (void)state;
 	if (*now >= worker_side(p->worker, p->side)->max_in_flight) {
 		err_set(&e, ERR_BUSY, "%u requests are in flight, the limit", *now);
+		return px_fail(p, &e);
+	}
+	if (memory_is_short(p->begun)) {
+		err_set(&e, ERR_BUSY, "the proxy's memory is short: its limit is %u MB",
+			(unsigned)(memory_limit() >> 20));
 		return px_fail(p, &e);
 	}
 	(*now)++;

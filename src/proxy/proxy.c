@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "ev/worker.h"
 #include "net/tcp.h"
 #include "proxy/balancer.h"
@@ -328,6 +329,15 @@ static void say_hello(const struct proxy_config *c)
 		LS("id", c->destination.name));
 }
 
+static void find_memory(const struct proxy_config *c)
+{
+	uint64_t mb = c->memory_limit_mb;
+
+	memory_set_limit(mb ? mb << 20 : memory_of_cgroup(""));
+	if (memory_limit())
+		log_info("proxy", "Memory", LI("limit_mb", memory_limit() >> 20));
+}
+
 static int start(struct proxy *px, struct err *e)
 {
 	struct admin_hooks hooks = {missing, asked_to_shut_down, px, NULL};
@@ -396,6 +406,7 @@ int proxy_run(void)
 	}
 	raise_fd_limit();
 	say_hello(&px.cfg);
+	find_memory(&px.cfg);
 	if (start(&px, &e) < 0) {
 		fprintf(stderr, "Initialization failure: %s\n", e.msg);
 		return 1;

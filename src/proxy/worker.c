@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "proxy/access.h"
 #include "proxy/balancer.h"
 #include "proxy/inbound.h"
@@ -35,12 +36,38 @@ static bool has_work(const struct pworker *w)
 	       w->route_meters.count;
 }
 
+static void tell_memory(struct pworker *w, bool is_short)
+{
+	if (is_short == w->was_short)
+		return;
+	w->was_short = is_short;
+	if (w->index > 0) /* one tells */
+		return;
+	log_warn("proxy",
+		is_short ? "memory is short: requests are refused, clients that take "
+			   "nothing are ended"
+			 : "memory suffices again",
+		LI("used_mb", memory_used() >> 20),
+		LI("limit_mb", memory_limit() >> 20));
+}
+
+static void look_at_memory(struct pworker *w)
+{
+	bool is_short = memory_is_short(loop_now(w->loop));
+	struct client *c;
+
+	tell_memory(w, is_short);
+	if (is_short)
+		list_each(c, &w->conns, node) c->shed(c);
+}
+
 static void tick(struct timer *t)
 {
 	struct pworker *w = container_of(t, struct pworker, tick);
 	struct flow_count *f;
 
 	list_each(f, &w->flows, node) flow_tick(f);
+	look_at_memory(w);
 	inbound_sweep(w);
 	outbound_sweep(w);
 	balancers_sweep(w, false);

@@ -37,6 +37,7 @@ struct pworker {
 	struct map route_meters; /* struct route_meter by labels */
 	struct list flows;       /* every transport, to be counted every second */
 	struct list conns;       /* struct client: every accepted connection */
+	bool was_short;          /* of memory, at the last tick */
 	struct shakes shakes;    /* TLS handshakes of inbound clients */
 	int fd_max;              /* from here on descriptors are not for dialling */
 	struct timer tick; /* a second, while there is something to count or to evict */
@@ -72,7 +73,10 @@ struct client {
 	struct pworker *worker;
 	void (*drain)(struct client *c); /* finish what is begun, take no more, go */
 	void (*stop)(struct client *c);  /* now */
+	void (*shed)(struct client *c);  /* if it takes nothing of what it is sent */
 };
+/* Who has taken nothing for so long holds memory for nothing, where that is short. */
+#define SHED_AFTER 10 /* s */
 void client_add(struct pworker *w, struct client *c);
 void client_remove(struct client *c);
 

@@ -383,6 +383,12 @@ class Scene:
             for l in line.below:
                 self.step(l.replace("$" + words[0], str(n)))
 
+    def do_unsanitized(self, line, words):
+        """unsanitized: the lines below, but where a sanitizer keeps the memory that is freed"""
+        if "/san/" not in MESH and "/tsan/" not in MESH:
+            for l in line.below:
+                self.step(l)
+
     def do_until(self, line, words):
         """until D: the lines below, again and again until they do not fail"""
         until = time.monotonic() + seconds(words[0])
