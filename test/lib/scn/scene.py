@@ -389,6 +389,12 @@ class Scene:
             for l in line.below:
                 self.step(l)
 
+    def do_faultless(self, line, words):
+        """faultless: the lines below, but where calls fail: no request would be served after them either"""
+        if "SCN_FAULTS" not in os.environ:
+            for l in line.below:
+                self.step(l)
+
     def do_until(self, line, words):
         """until D: the lines below, again and again until they do not fail"""
         until = time.monotonic() + seconds(words[0])
