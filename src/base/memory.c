@@ -145,13 +145,14 @@ static void look(uint64_t now)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	uint64_t used;
-	bool was = atomic_load(&is_short), is;
+	bool was = atomic_load(&is_short);
 
 	if (pthread_mutex_trylock(&one) != 0)
 		return; /* another looks */
 	used = used_after_trim(memory_used(), now);
-	is = exceeds(used, was ? MEMORY_ENOUGH : MEMORY_SHORT);
-	atomic_store(&is_short, is);
+	if (used) /* else it stays as it was: there may be no descriptor to look with */
+		atomic_store(
+			&is_short, exceeds(used, was ? MEMORY_ENOUGH : MEMORY_SHORT));
 	atomic_store(&looked, now);
 	pthread_mutex_unlock(&one);
 }

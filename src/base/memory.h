@@ -8,7 +8,6 @@
  * some time before, and who holds memory for nothing is let go of.
  */
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Anonymous memory that is resident, in bytes; 0 when that cannot be told. */

@@ -21,7 +21,8 @@
  * came and that nobody takes yet, and body bytes asked of the other side that have not
  * left. Up to these each stream has all that it wants; then the connection's window
  * closes, and streams get little.  A stream that took nothing for `stall` meanwhile is
- * reset; while there is room a stalled stream lives for ever.
+ * reset; while there is room, here and in the process (http_server_shed()), a stalled
+ * stream lives for ever.
  */
 #define H2_HELD_MAX   ((size_t)32 << 20)
 #define H2_LENT_MAX   ((size_t)16 << 20)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/worker.h"
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,12 +38,12 @@ static bool has_work(const struct pworker *w)
 	       w->route_meters.count;
 }
 
-static void tell_memory(struct pworker *w, bool is_short)
+/* Whichever worker sees it first: another may have nothing to do. */
+static void tell_memory(bool is_short)
 {
-	if (is_short == w->was_short)
-		return;
-	w->was_short = is_short;
-	if (w->index > 0) /* one tells */
+	static atomic_bool told;
+
+	if (atomic_exchange(&told, is_short) == is_short)
 		return;
 	log_warn("proxy",
 		is_short ? "memory is short: requests are refused, clients that take "
@@ -56,7 +58,7 @@ static void look_at_memory(struct pworker *w)
 	bool is_short = memory_is_short(loop_now(w->loop));
 	struct client *c;
 
-	tell_memory(w, is_short);
+	tell_memory(is_short);
 	if (is_short)
 		list_each(c, &w->conns, node) c->shed(c);
 }

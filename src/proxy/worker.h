@@ -37,7 +37,6 @@ struct pworker {
 	struct map route_meters; /* struct route_meter by labels */
 	struct list flows;       /* every transport, to be counted every second */
 	struct list conns;       /* struct client: every accepted connection */
-	bool was_short;          /* of memory, at the last tick */
 	struct shakes shakes;    /* TLS handshakes of inbound clients */
 	int fd_max;              /* from here on descriptors are not for dialling */
 	struct timer tick; /* a second, while there is something to count or to evict */
