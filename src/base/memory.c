@@ -111,6 +111,7 @@ uint64_t memory_of_cgroup(const char *root)
 static uint64_t limit;
 static _Atomic uint64_t looked;
 static atomic_bool is_short;
+static _Atomic uint64_t shortages;
 
 void memory_set_limit(uint64_t bytes)
 {
@@ -145,14 +146,17 @@ static void look(uint64_t now)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	uint64_t used;
-	bool was = atomic_load(&is_short);
+	bool was, is;
 
 	if (pthread_mutex_trylock(&one) != 0)
 		return; /* another looks */
+	was = is = atomic_load(&is_short);
 	used = used_after_trim(memory_used(), now);
 	if (used) /* else it stays as it was: there may be no descriptor to look with */
-		atomic_store(
-			&is_short, exceeds(used, was ? MEMORY_ENOUGH : MEMORY_SHORT));
+		is = exceeds(used, was ? MEMORY_ENOUGH : MEMORY_SHORT);
+	if (is && !was)
+		shortages++;
+	atomic_store(&is_short, is);
 	atomic_store(&looked, now);
 	pthread_mutex_unlock(&one);
 }
@@ -164,4 +168,9 @@ bool memory_is_short(uint64_t now)
 	if (now >= atomic_load_explicit(&looked, memory_order_relaxed) + LOOK_EVERY)
 		look(now);
 	return atomic_load_explicit(&is_short, memory_order_relaxed);
+}
+
+uint64_t memory_shortages(void)
+{
+	return atomic_load(&shortages);
 }

@@ -28,4 +28,7 @@ uint64_t memory_limit(void);
 #define MEMORY_ENOUGH 75
 bool memory_is_short(uint64_t now);
 
+/* How often it became short. */
+uint64_t memory_shortages(void);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "net/tcp.h"
 #include "proxy/control.h"
 
@@ -66,6 +67,12 @@ void proxy_process_metrics(void *arg, struct buf *out)
 		(double)resident * (double)sysconf(_SC_PAGESIZE));
 	tell(out, "process_heap_bytes", "gauge", "Memory that is allocated.",
 		(double)heap_used());
+	tell(out, "process_memory_limit_bytes", "gauge",
+		"Memory that may be in use, 0: no limit is known.",
+		(double)memory_limit());
+	tell(out, "process_memory_shortages_total", "counter",
+		"How often memory was so short that requests were refused.",
+		(double)memory_shortages());
 	tell(out, "log_lost_lines_total", "counter",
 		"Lines of the log that nobody took in time.", (double)log_lost());
 	tell(out, "process_clock_time_seconds", "gauge", "What time it is here.",

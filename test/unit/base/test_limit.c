@@ -106,6 +106,7 @@ TEST(memory_is_short_near_its_limit_until_enough_is_free)
 	OK(memory_is_short(now + 40 * NS_PER_MS)); /* it could not look */
 	setrlimit(RLIMIT_NOFILE, &all);
 	OK(!memory_is_short(now + 60 * NS_PER_MS));
+	OK(memory_shortages() == 1);
 	memory_set_limit(0);
 	OK(!memory_is_short(now + NS_PER_S));
 }
