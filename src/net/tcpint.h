@@ -35,6 +35,7 @@ struct tcp {
 	size_t bite;          /* how much is read at once */
 	struct later backlog; /* there is more to read than one wake-up may */
 	bool is_muted;        /* meanwhile: it need not be told */
+	bool is_costly;       /* its last turn took long, or it had none yet */
 	uint64_t busy;        /* until then it is one of those that have more */
 	struct addr to;
 };

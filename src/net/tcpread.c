@@ -7,9 +7,12 @@
 /*
  * Who is ready is read for LOOP_SHARE_LEAST, before others have their turn.  Who has
  * more goes on in the backlog, and begins there for as long as BUSY: it does not come
- * before those that have little to say whenever it was silent for a moment.
+ * before those that have little to say whenever it was silent for a moment.  Nor does
+ * who was COSTLY the last time, however long ago, or is not known yet: many of those
+ * may be ready at once.
  */
-#define BUSY (20 * NS_PER_MS)
+#define BUSY   (20 * NS_PER_MS)
+#define COSTLY (4 * LOOP_SHARE_LEAST)
 
 /*
  * Bytes of a peer that means well cost little: 64 KB of them some 0.1 ms.  Others are
@@ -106,6 +109,7 @@ static void read_for(struct tcp *t, uint64_t time)
 		fit_bite(t, took, more);
 		more = more && tcp_wants_in(t);
 	}
+	t->is_costly = now - begin > COSTLY;
 	if (more) {
 		t->busy = now + BUSY;
 		loop_backlog(t->conn.loop, &t->backlog);
@@ -126,7 +130,7 @@ void tcp_readable(struct tcp *t)
 	if (loop_is_backlogged(&t->backlog)) {
 		t->is_muted = true;
 		tcp_rewatch(t);
-	} else if (loop_now(t->conn.loop) < t->busy) {
+	} else if (t->is_costly || loop_now(t->conn.loop) < t->busy) {
 		loop_backlog(t->conn.loop, &t->backlog);
 	} else {
 		read_for(t, LOOP_SHARE_LEAST);
