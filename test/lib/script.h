@@ -11,7 +11,8 @@
 #include <sys/types.h>
 
 struct script_step {
-	const char *begins; /* the request, or NULL: anything */
+	const char *begins; /* the request, or NULL: anything; after a "~": the next
+			       step may come before it */
 	const char *has;    /* somewhere in the request, or NULL */
 	const char *answer; /* sent as it is; then the connection is closed */
 };

@@ -135,7 +135,7 @@ TEST(anchors_are_copied_to_namespaces_that_are_served)
 			{SPACES_URL, NULL, LIST(SPACES)},
 			{MAPS_URL, NULL, list},
 			{STREAM("namespaces?"), NULL, SCRIPT_OK},
-			{"POST /api/v1/namespaces/shop/configmaps ",
+			{"~POST /api/v1/namespaces/shop/configmaps ",
 				"\"kind\":\"Namespace\",\"name\":\"mesh\",\"uid\":\"u-"
 				"mesh\"",
 				answer},
