@@ -123,11 +123,12 @@ void script_start(struct script *s, const struct script_step *steps, size_t n)
 	fflush(stdout);
 	s->pid = fork();
 	if (s->pid == 0) {
-		struct script_step *own = malloc(n * sizeof *own);
+		struct script_step *own = calloc(n + 1, sizeof *own);
 
 		if (!own)
 			abort();
-		memcpy(own, steps, n * sizeof *own);
+		for (size_t i = 0; i < n; i++)
+			own[i] = steps[i];
 		_exit(serve_all(fd, own, n));
 	}
 	close(fd);
