@@ -35,7 +35,7 @@ struct tcp {
 	size_t bite;          /* how much is read at once */
 	struct later backlog; /* there is more to read than one wake-up may */
 	bool is_muted;        /* meanwhile: it need not be told */
-	bool is_costly;       /* its last turn took long, or it had none yet */
+	bool is_costly;       /* its last turn took long */
 	uint64_t busy;        /* until then it is one of those that have more */
 	struct addr to;
 };
@@ -72,6 +72,7 @@ struct tcp *tcp_new(struct loop *l, int fd, struct err *e);
 /* Looks which address of ours it has. */
 void tcp_local_addr(struct tcp *t);
 
+/* There is something to read: now, or in the backlog (tcp_read_on()). */
 void tcp_readable(struct tcp *t);
 void tcp_read_on(struct later *backlog);
 void tcp_tell_eof(struct tcp *t);

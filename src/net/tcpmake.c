@@ -52,7 +52,6 @@ struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct 
 	tune(fd, o);
 	t->leaving = o ? o->leaving : NULL;
 	t->bite = TCP_BITE_NEW;
-	t->is_costly = true;
 	t->at = TCP_OPEN;
 	t->conn.is_open = true;
 	if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0)

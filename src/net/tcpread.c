@@ -8,8 +8,7 @@
  * Who is ready is read for LOOP_SHARE_LEAST, before others have their turn.  Who has
  * more goes on in the backlog, and begins there for as long as BUSY: it does not come
  * before those that have little to say whenever it was silent for a moment.  Nor does
- * who was COSTLY the last time, however long ago, or is not known yet: many of those
- * may be ready at once.
+ * who was COSTLY the last time, however long ago: many of those may be ready at once.
  */
 #define BUSY   (20 * NS_PER_MS)
 #define COSTLY (4 * LOOP_SHARE_LEAST)
