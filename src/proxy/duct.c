@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "net/tcp.h"
 
@@ -252,17 +251,22 @@ void duct_stream(struct duct *d)
 		d->user->on_failed(d, &e);
 }
 
-void duct_drop_server(struct duct *d)
+static void drop_server(struct duct *d, void (*end)(struct conn *))
 {
 	if (d->server) {
 		end_server_flow(d, NULL);
-		conn_finish(d->server);
+		end(d->server);
 		d->server = NULL;
 		stream_over(d->stream);
 	} else if (d->stream) {
 		stream_cancel(d->stream);
 	}
 	d->stream = NULL;
+}
+
+void duct_drop_server(struct duct *d)
+{
+	drop_server(d, conn_finish);
 }
 
 /* What was dialled in advance may carry the first request. */
@@ -312,7 +316,7 @@ static void sniff_gone(void *arg, const struct err *e)
 
 	d->sniff = NULL;
 	flow_end(&d->flow, e);
-	duct_drop_server(d);
+	drop_server(d, conn_abort); /* a reset passes; and leaves no TIME-WAIT here */
 	d->user->on_over(d, e);
 }
 

@@ -10,6 +10,7 @@
  * Lies in its owner.  Each callback of struct duct_user but `balancer` and `on_dialled`
  * hands the connection back: the owner goes on with one of the calls below, or ends it.
  */
+#include "base/clock.h"
 #include "http/server.h"
 #include "net/relay.h"
 #include "proxy/balancer.h"
@@ -69,6 +70,10 @@ void duct_fini(struct duct *d, const struct err *why);
 void duct_hold(struct duct *d);
 /* The series of the client's side; takes over a reference. */
 void duct_meter(struct duct *d, struct transport_meter *taken);
+/* A client silent for so long may be waiting for the server to speak; where clients
+ * speak HTTP there is less of a hurry. */
+#define DUCT_QUIET      NS_PER_MS
+#define DUCT_QUIET_HTTP (50 * NS_PER_MS)
 void duct_sniff(struct duct *d, const struct sniff_spec *how);
 void duct_stream(struct duct *d);
 /* Dialled for nothing: the client speaks HTTP, or TLS. */

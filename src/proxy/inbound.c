@@ -10,10 +10,8 @@
 #include "net/tlsconn.h"
 #include "proxy/inbound_direct.h"
 
-/* A client silent for this long may be waiting for the application to speak. */
-#define QUIET        NS_PER_MS
 /* Another proxy has waited for its client already. */
-#define QUIET_MESHED (QUIET / 4)
+#define QUIET_MESHED (DUCT_QUIET / 4)
 
 /* ---- end ---- */
 
@@ -144,6 +142,7 @@ static void server_first(struct duct *d)
 {
 	struct in_conn *c = in_of(d);
 
+	c->port->client_first = false;
 	if (c->at == IN_SNIFF)
 		duct_meter(d, in_accepted_meter(c));
 	seen_server_first(c->port->seen, c->since);
@@ -155,16 +154,25 @@ static void server_first(struct duct *d)
 static void http_verdict(struct in_conn *c, enum detect d, bool late)
 {
 	seen_verdict(c->port->seen, d, late, c->since);
-	if (d == DETECT_HTTP1 || d == DETECT_HTTP2)
-		in_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
-	else
+	if (d != DETECT_HTTP1 && d != DETECT_HTTP2) {
 		in_conn_stream(c);
+		return;
+	}
+	c->port->client_first = true;
+	in_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
+}
+
+static uint64_t patience(const struct in_conn *c)
+{
+	if (c->tls)
+		return QUIET_MESHED;
+	return c->port->client_first ? DUCT_QUIET_HTTP : DUCT_QUIET;
 }
 
 static void detect_http(struct in_conn *c)
 {
-	struct sniff_spec spec = {.quiet = c->tls ? QUIET_MESHED : QUIET,
-		.limit = c->port->policy->detect_timeout};
+	struct sniff_spec spec = {
+		.quiet = patience(c), .limit = c->port->policy->detect_timeout};
 
 	c->at = IN_DETECT;
 	c->since = loop_now(c->duct.client.worker->loop);
@@ -351,7 +359,7 @@ static void sniff_tls(struct in_conn *c)
 {
 	/* a client that waits for the application to speak is none of another proxy */
 	struct sniff_spec spec = {.want_sni = true,
-		.quiet = c->direct ? 0 : QUIET,
+		.quiet = c->direct ? 0 : patience(c),
 		.limit = c->duct.client.worker->cfg->in.detect_timeout};
 
 	c->at = IN_SNIFF;

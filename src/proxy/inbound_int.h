@@ -22,6 +22,7 @@ struct in_port {
 	unsigned refs;
 	uint64_t unused_since;
 	bool permanent;
+	bool client_first; /* HTTP is spoken: no hurry to listen to the application */
 };
 
 struct in_port *in_port_get(

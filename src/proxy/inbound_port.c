@@ -6,6 +6,11 @@
 #include "proxy/inbound.h"
 #include "proxy/inbound_int.h"
 
+static bool says_http(enum proto p)
+{
+	return p == PROTO_HTTP1 || p == PROTO_HTTP2 || p == PROTO_GRPC;
+}
+
 static void told(void *arg, struct ref *value)
 {
 	struct in_port *p = arg;
@@ -16,6 +21,8 @@ static void told(void *arg, struct ref *value)
 		ref_put(&p->policy->ref);
 	p->policy = container_of(value, struct inbound_policy, ref);
 	seen_inbound(p->seen, p->policy);
+	if (says_http(p->policy->proto))
+		p->client_first = true;
 	p->refs++;
 	while ((c = list_first(&p->waiting, struct in_conn, node))) {
 		list_remove(&c->node);

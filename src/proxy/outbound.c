@@ -9,13 +9,6 @@
 #include "net/tcp.h"
 #include "proxy/outbound_int.h"
 
-/*
- * A client silent for this long may be waiting for the server to speak; where clients
- * have spoken HTTP before there is less of a hurry.
- */
-#define QUIET      NS_PER_MS
-#define QUIET_HTTP (50 * NS_PER_MS)
-
 static struct transport_meter *accepted_meter(const struct out_conn *c)
 {
 	struct transport_meter *m;
@@ -187,7 +180,8 @@ static const struct duct_user out_duct = {.on_verdict = verdict,
 
 static void detect(struct out_conn *c)
 {
-	struct sniff_spec spec = {.quiet = c->target->client_first ? QUIET_HTTP : QUIET,
+	struct sniff_spec spec = {
+		.quiet = c->target->client_first ? DUCT_QUIET_HTTP : DUCT_QUIET,
 		.limit = c->target->policy->detect_timeout};
 
 	if (wants_tls(c)) { /* a TLS client speaks first */
