@@ -2,9 +2,11 @@
 #include "base/heap.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/obj.h"
 
 #define LOOK_EVERY  4 /* calls */
 #define WORTH       ((int64_t)256 * 1024)
@@ -42,6 +44,37 @@ static int64_t waste(void)
 	return used ? (int64_t)used - (int64_t)heap_used() : 0;
 }
 
+/*
+ * glibc keeps some free pieces of each small size for the thread that freed them,
+ * wherever they lie: after a flood each may be all that still holds a page.  There is
+ * no call for it to let go of them, but a thread that ends does; so one takes them
+ * along.
+ */
+#define KEPT_SIZES 64 /* of 24, 40, 56, ... bytes */
+#define KEPT_EACH  7
+
+static void *take_along(void *arg)
+{
+	void **kept = arg;
+
+	for (size_t i = 0; i < (size_t)KEPT_SIZES * KEPT_EACH; i++)
+		free(kept[i]);
+	return NULL;
+}
+
+static void give_up_kept(void)
+{
+	void *kept[KEPT_SIZES * KEPT_EACH];
+	pthread_t t;
+
+	for (size_t i = 0; i < countof(kept); i++)
+		kept[i] = malloc(24 + 16 * (i / KEPT_EACH));
+	if (pthread_create(&t, NULL, take_along, kept) != 0)
+		take_along(kept);
+	else
+		pthread_join(t, NULL);
+}
+
 void heap_give_back(struct heap_watch *w)
 {
 	int64_t now, last = w->last;
@@ -50,6 +83,7 @@ void heap_give_back(struct heap_watch *w)
 		return;
 	now = w->last = waste();
 	if (now > w->waste + (llabs(now - last) < STILL ? WORTH_STILL : WORTH)) {
+		give_up_kept();
 		malloc_trim(0);
 		w->waste = w->last = waste();
 	} else if (now < w->waste) {

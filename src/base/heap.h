@@ -22,8 +22,8 @@ struct heap_watch { /* zeroed */
 	int64_t last;  /* what was of no use at the last look */
 };
 
-/* To be called now and then, by one thread; looks every few calls.  Little is
- * given back only once nothing happens any more. */
+/* To be called now and then, by each thread that allocates much; looks every few calls.
+ * Little is given back only once nothing happens any more. */
 void heap_give_back(struct heap_watch *w);
 
 #endif

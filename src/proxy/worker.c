@@ -75,8 +75,7 @@ static void tick(struct timer *t)
 	balancers_sweep(w, false);
 	meters_sweep(w);
 	arena_give_back();
-	if (w->index == 0) /* for all */
-		heap_give_back(&w->heap);
+	heap_give_back(&w->heap);
 	route_meters_sweep(w);
 	log_tick();
 	if (has_work(w))

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/heap.h"
+#include "base/memory.h"
 #include "base/slice.h"
 #include "t.h"
 
@@ -44,17 +45,6 @@ TEST(memory_of_many_arenas_is_given_back_when_few_are_used)
 	OK(allocated() <= before + 3 * 4096);
 }
 
-static long resident(void)
-{
-	long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	OK(f && fscanf(f, "%*d %ld", &pages) == 1);
-	if (f)
-		fclose(f);
-	return pages * 4096;
-}
-
 static void look(struct heap_watch *w, int n)
 {
 	while (n-- > 0)
@@ -72,7 +62,7 @@ TEST(small_holes_are_given_back_once_nothing_happens)
 	keep[0] = malloc(2 << 20);
 	look(&w, 16);
 	free(keep[0]);
-	before = resident();
+	before = (long)memory_used();
 	for (size_t i = 0; i < N; i++) {
 		hole[i] = malloc(SIZE);
 		keep[i] = malloc(64);
@@ -81,12 +71,36 @@ TEST(small_holes_are_given_back_once_nothing_happens)
 	}
 	for (size_t i = 0; i < N; i++)
 		free(hole[i]);
-	full = resident();
+	full = (long)memory_used();
 	OK(full > before + 100000);
 	look(&w, 12);
-	OK(resident() < full - 100000);
+	OK((long)memory_used() < full - 100000);
 	for (size_t i = 0; i < N; i++)
 		free(keep[i]);
+}
+
+/* Free pieces that malloc keeps for the thread hold no page for themselves. */
+TEST(what_malloc_keeps_for_the_thread_is_given_back)
+{
+	enum { N = 400, SIZE = 8000 };
+	struct heap_watch w = {0};
+	void *large[N], *small[N];
+	long full;
+
+	look(&w, 16);
+	for (size_t i = 0; i < N; i++) {
+		large[i] = malloc(SIZE);
+		small[i] = malloc(24 + 16 * (i / 7));
+		OK(large[i] && small[i]);
+		memset(large[i], 1, SIZE);
+	}
+	full = (long)memory_used();
+	for (size_t i = 0; i < N; i++) {
+		free(large[i]);
+		free(small[i]);
+	}
+	look(&w, 12);
+	OK((long)memory_used() < full - (long)N * SIZE);
 }
 
 #endif
