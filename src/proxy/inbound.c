@@ -154,12 +154,10 @@ static void server_first(struct duct *d)
 static void http_verdict(struct in_conn *c, enum detect d, bool late)
 {
 	seen_verdict(c->port->seen, d, late, c->since);
-	if (d != DETECT_HTTP1 && d != DETECT_HTTP2) {
+	if (d == DETECT_HTTP1 || d == DETECT_HTTP2)
+		in_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
+	else
 		in_conn_stream(c);
-		return;
-	}
-	c->port->client_first = true;
-	in_http_begin(c, d == DETECT_HTTP2 ? HTTP_KIND_2 : HTTP_KIND_1);
 }
 
 static uint64_t patience(const struct in_conn *c)

@@ -255,9 +255,11 @@ static enum flow identity_request(struct exch *x, void *shared, void *state)
 
 static enum flow identity_response(struct exch *x, void *shared, void *state)
 {
+	struct in_conn *c = x->conn_ctx;
 	struct px *p = x->user;
 
 	(void)shared, (void)state;
+	c->port->client_first = true;
 	fields_remove(&x->rsp.fields, SLICE(PX_UNANSWERED));
 	if (p->restored)
 		fields_set(&x->rsp.fields, x->arena, SLICE("l5d-orig-proto"),

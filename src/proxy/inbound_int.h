@@ -22,7 +22,8 @@ struct in_port {
 	unsigned refs;
 	uint64_t unused_since;
 	bool permanent;
-	bool client_first; /* HTTP is spoken: no hurry to listen to the application */
+	bool client_first; /* the application answers HTTP (a client's word is not
+			      enough): no hurry to listen to it */
 };
 
 struct in_port *in_port_get(
