@@ -211,6 +211,16 @@ uint64_t loop_now(const struct loop *l)
 	return l->now;
 }
 
+uint64_t loop_look(struct loop *l)
+{
+	return l->looked = clock_mono();
+}
+
+uint64_t loop_looked(const struct loop *l)
+{
+	return l->looked > l->now ? l->looked : l->now;
+}
+
 uint8_t *loop_scratch(struct loop *l, int which)
 {
 	must(which >= 0 && which < SCRATCHES);

@@ -28,6 +28,10 @@ void loop_stop(struct loop *l);              /* from any thread */
 
 /* CLOCK_MONOTONIC at the start of this turn, in ns; costs no system call. */
 uint64_t loop_now(const struct loop *l);
+/* As it is now; and as it was when somebody last looked in this turn, which may well be
+ * at the end of what ran before, and costs nothing. */
+uint64_t loop_look(struct loop *l);
+uint64_t loop_looked(const struct loop *l);
 
 /* ---- file descriptors: level-triggered, persistent until changed ---- */
 enum {

@@ -15,7 +15,7 @@ struct on_signal;
 
 struct loop {
 	struct event_base *base;
-	uint64_t now;
+	uint64_t now, looked;
 	bool stale;            /* a wait lies between `now` and now */
 	unsigned ready, crowd; /* descriptors that were so this turn; in the last one */
 	unsigned waiting;      /* in `backlog` */

@@ -78,12 +78,12 @@ void backlog_run(struct loop *l)
 
 	if (list_is_empty(&l->backlog))
 		return;
-	end = clock_mono() + 2 * loop_share(l);
+	end = loop_look(l) + 2 * loop_share(l);
 	do {
 		d = list_first(&l->backlog, struct later, node);
 		loop_backlog_clear(l, d);
 		d->fn(d);
-	} while (!list_is_empty(&l->backlog) && clock_mono() < end);
+	} while (!list_is_empty(&l->backlog) && loop_look(l) < end);
 	later_run(l);
 }
 

@@ -2,6 +2,7 @@
 #include "base/obj.h"
 #include "http/h1head.h"
 #include "http/serverint.h"
+#include "http/spelling.h"
 
 bool h1_text_grow(struct h1_text *t, struct arena *a, size_t head_max)
 {
@@ -39,10 +40,20 @@ static void add_number(struct h1_text *t, uint64_t v, unsigned base)
 	add(t, slice_bytes(digits + at, sizeof digits - at));
 }
 
+static void add_name(struct h1_text *t, const struct field *f)
+{
+	if (f->name.n > t->cap - t->n) {
+		t->full = true;
+		return;
+	}
+	spell(f, t->p + t->n);
+	t->n += f->name.n;
+	ADD(t, ": ");
+}
+
 static void add_field(struct h1_text *t, const struct field *f)
 {
-	add(t, slice_bytes(f->spelt ? f->spelt : f->name.p, f->name.n));
-	ADD(t, ": ");
+	add_name(t, f);
 	add(t, f->value);
 	ADD(t, "\r\n");
 }
@@ -56,8 +67,7 @@ static const struct slice cookie = SLICE("cookie");
 /* HTTP/2 may cut a cookie into crumbs (RFC 9113, section 8.2.3). */
 static void add_cookies(struct h1_text *t, const struct fields *f, size_t first)
 {
-	add(t, slice_bytes(f->v[first].spelt ? f->v[first].spelt : cookie.p, cookie.n));
-	ADD(t, ": ");
+	add_name(t, &f->v[first]);
 	add(t, f->v[first].value);
 	for (size_t i = first + 1; i < f->n; i++) {
 		if (!slice_eq(f->v[i].name, cookie))

@@ -18,8 +18,8 @@ enum http_version { HTTP_1_0, HTTP_1_1, HTTP_2 };
 
 struct field {
 	struct slice name, value;
-	const char *spelt; /* the name as an HTTP/1 peer wrote it (name.n bytes), or
-			      NULL: as it is; see http/spelling.h */
+	const char *spelt; /* the name as an HTTP/1 peer wrote it (name.n bytes), NULL:
+			      as it is, or SPELT_TITLE; see http/spelling.h */
 };
 
 struct fields {

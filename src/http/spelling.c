@@ -15,12 +15,24 @@ static void spell_title(struct slice name, char *out)
 		out[i] = title_of(name.p[i], before);
 }
 
+const char spelt_title;
+
+void spell(const struct field *f, char *out)
+{
+	if (f->spelt == SPELT_TITLE)
+		spell_title(f->name, out);
+	else
+		memcpy(out, f->spelt ? f->spelt : f->name.p, f->name.n);
+}
+
 static bool is_regular(const struct field *f, bool titled)
 {
 	char before = '-';
 
 	if (!titled || !f->spelt)
 		return !titled && !f->spelt;
+	if (f->spelt == SPELT_TITLE)
+		return true;
 	for (size_t i = 0; i < f->name.n; before = f->name.p[i++])
 		if (f->spelt[i] != title_of(f->name.p[i], before))
 			return false;
@@ -38,27 +50,16 @@ size_t spelling_say(const struct fields *f, bool titled, char *out)
 		if (is_regular(one, titled) || n + one->name.n + 1 > SPELLING_MAX)
 			continue;
 		out[n++] = ',';
-		memcpy(out + n, one->spelt ? one->spelt : one->name.p, one->name.n);
+		spell(one, out + n);
 		n += one->name.n;
 	}
 	return n;
 }
 
-static void spell_titles(const struct fields *f, struct arena *a)
+static void spell_titles(const struct fields *f)
 {
-	size_t n = 0;
-	char *p;
-
 	for (size_t i = 0; i < f->n; i++)
-		n += f->v[i].name.n;
-	p = arena_alloc(a, n + 1);
-	for (size_t i = 0; p && i < f->n; i++) {
-		struct field *one = &f->v[i];
-
-		spell_title(one->name, p);
-		one->spelt = p;
-		p += one->name.n;
-	}
+		f->v[i].spelt = SPELT_TITLE;
 }
 
 static void spell_one(const struct fields *f, struct slice as)
@@ -68,7 +69,7 @@ static void spell_one(const struct fields *f, struct slice as)
 			f->v[i].spelt = as.p;
 }
 
-bool spelling_restore(struct fields *f, struct arena *a, struct slice text)
+bool spelling_restore(struct fields *f, struct slice text)
 {
 	struct slice part;
 	bool titled;
@@ -77,19 +78,19 @@ bool spelling_restore(struct fields *f, struct arena *a, struct slice text)
 		return false;
 	titled = slice_is(part, "title");
 	if (titled)
-		spell_titles(f, a);
+		spell_titles(f);
 	while (slice_cut(&text, ',', &part))
 		spell_one(f, part);
 	return titled;
 }
 
-void spelling_restore_trailers(const struct fields *trailers, struct arena *a,
-	const struct fields *head, bool titled)
+void spelling_restore_trailers(
+	const struct fields *trailers, const struct fields *head, bool titled)
 {
 	size_t room = SPELLING_MAX;
 
 	if (titled)
-		spell_titles(trailers, a);
+		spell_titles(trailers);
 	for (size_t i = 0; i < head->n; i++) {
 		struct slice list = head->v[i].value, one;
 

@@ -22,6 +22,13 @@
  */
 #include "http/head.h"
 
+/* Instead of a name's spelling: Like-This. */
+extern const char spelt_title;
+#define SPELT_TITLE (&spelt_title)
+
+/* The name as it is to be spelt, into name.n bytes. */
+void spell(const struct field *f, char *out);
+
 #define SPELLING_MAX 512 /* bytes of names listed; those beyond go in lower case */
 
 /* "case=…" of these fields; `out` has room for SPELLING_MAX and some, returns its
@@ -31,9 +38,9 @@ size_t spelling_say(const struct fields *f, bool titled, char *out);
 
 /* Spells the fields as `text` (what follows "case=") says; it must live as long as
  * they.  Returns whether "title" is said. */
-bool spelling_restore(struct fields *f, struct arena *a, struct slice text);
+bool spelling_restore(struct fields *f, struct slice text);
 /* The trailers of a message with the fields `head`, which must live as long. */
-void spelling_restore_trailers(const struct fields *trailers, struct arena *a,
-	const struct fields *head, bool titled);
+void spelling_restore_trailers(
+	const struct fields *trailers, const struct fields *head, bool titled);
 
 #endif

@@ -98,12 +98,12 @@ static void fit_bite(struct tcp *t, uint64_t took, bool was_full)
 /* Ends before that would be over, as far as the last bite tells. */
 static void read_for(struct tcp *t, uint64_t time)
 {
-	uint64_t begin = clock_mono(), now = begin, took = 0;
+	uint64_t begin = loop_looked(t->conn.loop), now = begin, took = 0;
 	bool more = tcp_wants_in(t);
 
 	while (more && now - begin + took < time) {
 		more = read_some(t);
-		took = clock_mono() - now;
+		took = loop_look(t->conn.loop) - now;
 		now += took;
 		fit_bite(t, took, more);
 		more = more && tcp_wants_in(t);

@@ -33,7 +33,7 @@ static void read_orig_proto(struct px *p, struct slice said)
 			continue;
 		p->respells = true;
 		req->titled = spelling_restore(
-			&req->fields, p->x->arena, slice_bytes(part.p + 5, part.n - 5));
+			&req->fields, slice_bytes(part.p + 5, part.n - 5));
 	}
 }
 

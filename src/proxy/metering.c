@@ -94,11 +94,9 @@ static void spell_trailers(struct px *p, enum dir d, const struct fields *traile
 	struct exch *x = p->x;
 
 	if (d == DIR_REQUEST && p->side == SIDE_IN)
-		spelling_restore_trailers(
-			trailers, x->arena, &x->req.fields, x->req.titled);
+		spelling_restore_trailers(trailers, &x->req.fields, x->req.titled);
 	if (d == DIR_RESPONSE && p->side == SIDE_OUT)
-		spelling_restore_trailers(
-			trailers, x->arena, &x->rsp.fields, x->rsp.titled);
+		spelling_restore_trailers(trailers, &x->rsp.fields, x->rsp.titled);
 }
 
 static void meter_end(struct exch *x, void *shared, void *state, enum dir d,

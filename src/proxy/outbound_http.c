@@ -227,8 +227,8 @@ static void restore(struct exch *x, struct slice said)
 	if (!slice_starts(part, SLICE("case=")))
 		return;
 	p->respells = true;
-	x->rsp.titled = spelling_restore(
-		&x->rsp.fields, x->arena, slice_bytes(part.p + 5, part.n - 5));
+	x->rsp.titled =
+		spelling_restore(&x->rsp.fields, slice_bytes(part.p + 5, part.n - 5));
 }
 
 static enum flow peer_request(struct exch *x, void *shared, void *state)
