@@ -2,6 +2,7 @@
 #include "http/h2.h"
 
 #include "base/clock.h"
+#include "base/pieces.h"
 
 /* ---- keep-alive ---- */
 
@@ -92,16 +93,46 @@ static int settings(struct h2 *h, const struct h2_config *cfg)
 		(int32_t)(cfg->conn_window ? cfg->conn_window : 1 << 20));
 }
 
+/* ---- nghttp2's memory: a dozen small pieces a request ---- */
+
+static void *mem_alloc(size_t n, void *arg)
+{
+	(void)arg;
+	return piece_alloc(n);
+}
+
+static void mem_free(void *p, void *arg)
+{
+	(void)arg;
+	piece_free(p);
+}
+
+static void *mem_calloc(size_t n, size_t size, void *arg)
+{
+	(void)arg;
+	return calloc(n, size);
+}
+
+static void *mem_realloc(void *p, size_t n, void *arg)
+{
+	(void)arg;
+	return realloc(p, n);
+}
+
+/* ---- a session ---- */
+
 static int session(struct h2 *h)
 {
+	nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
+
 	nghttp2_session_callbacks *cb = callbacks();
 	nghttp2_option *opt = options(h->head_max);
 	int r = -1;
 
 	if (cb && opt)
 		r = h->kind->is_server
-			    ? nghttp2_session_server_new2(&h->ng, cb, h, opt)
-			    : nghttp2_session_client_new2(&h->ng, cb, h, opt);
+			    ? nghttp2_session_server_new3(&h->ng, cb, h, opt, &mem)
+			    : nghttp2_session_client_new3(&h->ng, cb, h, opt, &mem);
 	nghttp2_option_del(opt);
 	nghttp2_session_callbacks_del(cb);
 	return r;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/pieces.h"
 #include "proxy/access.h"
 #include "proxy/balancer.h"
 #include "proxy/inbound.h"
@@ -75,6 +76,7 @@ static void tick(struct timer *t)
 	balancers_sweep(w, false);
 	meters_sweep(w);
 	arena_give_back();
+	pieces_give_back();
 	heap_give_back(&w->heap);
 	route_meters_sweep(w);
 	log_tick();
