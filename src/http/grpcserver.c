@@ -389,7 +389,6 @@ static void accepted(void *arg, int fd, const struct addr *peer)
 {
 	struct grpc_server *s = arg;
 	struct server_conn *c = calloc(1, sizeof *c);
-	struct tcp_opts o = {.keepalive = 10 * NS_PER_S};
 	struct err e;
 
 	(void)peer;
@@ -397,7 +396,7 @@ static void accepted(void *arg, int fd, const struct addr *peer)
 		return;
 	c->server = s;
 	list_init(&c->node);
-	c->conn = tcp_adopt(s->loop, fd, &o, &e);
+	c->conn = tcp_adopt(s->loop, fd, NULL, &e);
 	if (!c->conn) {
 		free(c);
 		return;
@@ -413,6 +412,7 @@ struct grpc_server *grpc_server_new(struct loop *l, const struct addr *at,
 	struct snap *creds, const struct grpc_method *methods, size_t n, void *arg,
 	struct err *e)
 {
+	struct listener_opts o = {.tuning.keepalive = 10 * NS_PER_S};
 	struct grpc_server *s = calloc(1, sizeof *s);
 
 	if (!s) {
@@ -427,7 +427,7 @@ struct grpc_server *grpc_server_new(struct loop *l, const struct addr *at,
 	s->http.max_streams = 10000;
 	s->http.exch_chunk = CALL_CHUNK;
 	list_init(&s->conns);
-	s->listener = listener_new(l, at, NULL, accepted, s, e);
+	s->listener = listener_new(l, at, &o, accepted, s, e);
 	if (!s->listener) {
 		free(s);
 		return NULL;

@@ -216,9 +216,8 @@ void site_serve(struct site *s, struct conn *conn)
 
 static void accepted(void *arg, int fd, const struct addr *peer)
 {
-	struct tcp_opts o = {.keepalive = 10 * NS_PER_S};
 	struct site *s = arg;
-	struct conn *conn = tcp_adopt(s->loop, fd, &o, NULL);
+	struct conn *conn = tcp_adopt(s->loop, fd, NULL, NULL);
 
 	if (!conn)
 		return;
@@ -247,6 +246,7 @@ static void site_set(struct site *s, struct loop *l, const struct site_config *c
 
 struct site *site_new(struct loop *l, const struct site_config *cfg, struct err *e)
 {
+	struct listener_opts o = {.tuning.keepalive = 10 * NS_PER_S};
 	struct site *s = calloc(1, sizeof *s);
 
 	if (!s) {
@@ -256,7 +256,7 @@ struct site *site_new(struct loop *l, const struct site_config *cfg, struct err 
 	site_set(s, l, cfg);
 	if (!cfg->at.ip.family)
 		return s;
-	s->listener = listener_new(l, &cfg->at, NULL, accepted, s, e);
+	s->listener = listener_new(l, &cfg->at, &o, accepted, s, e);
 	if (s->listener)
 		return s;
 	free(s);

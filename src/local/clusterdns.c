@@ -110,7 +110,6 @@ static const struct conn_user tcp_user = {
 static void on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct cluster_dns *d = arg;
-	struct tcp_opts opts = {0};
 	struct dns_conn *c = calloc(1, sizeof(*c));
 
 	(void)peer;
@@ -118,7 +117,7 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	c->dns = d;
 	timer_init(&c->idle, d->node->loop, on_idle);
 	list_push(&d->conns, &c->node);
-	c->conn = tcp_adopt(d->node->loop, fd, &opts, NULL);
+	c->conn = tcp_adopt(d->node->loop, fd, NULL, NULL);
 	if (!c->conn) {
 		forget(c);
 		return;

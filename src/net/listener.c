@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/tcp.h"
+#include "net/tcpint.h"
 
 struct listener {
 	struct watch watch;
@@ -132,6 +132,7 @@ static int bind_at(int fd, const struct addr *at, const struct listener_opts *o)
 	if (o && o->reuse_port &&
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
 		return -1;
+	tcp_tune(fd, o ? &o->tuning : NULL);
 	if (bind(fd, (struct sockaddr *)&ss, n) < 0)
 		return -1;
 	return listen(fd, o && o->backlog ? o->backlog : SOMAXCONN);

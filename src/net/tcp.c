@@ -115,7 +115,8 @@ static void send_fin(struct tcp *t)
 	count_leaving(t, false);
 	if (t->at == TCP_LINGER)
 		timer_set(&t->timer, CONN_LINGER);
-	if (shutdown(t->fd, SHUT_WR) < 0 && errno != ENOTCONN) {
+	/* after the peer's end it is closed at once, which sends it */
+	if (!t->conn.is_eof && shutdown(t->fd, SHUT_WR) < 0 && errno != ENOTCONN) {
 		tcp_gone_errno(t, "shut down");
 		return;
 	}

@@ -8,18 +8,22 @@
  */
 #include "net/conn.h"
 
+struct tcp_tuning {
+	uint64_t keepalive;    /* SO_KEEPALIVE idle time in ns; 0: off */
+	uint64_t user_timeout; /* TCP_USER_TIMEOUT in ns; 0: off */
+};
+
 struct tcp_opts {
 	uint64_t connect_timeout; /* ns; 0: none */
-	uint64_t keepalive;       /* SO_KEEPALIVE idle time in ns; 0: off */
-	uint64_t user_timeout;    /* TCP_USER_TIMEOUT in ns; 0: off */
+	struct tcp_tuning tuning;
 	unsigned *leaving; /* counts those that are finished and still have to send; or
 			      NULL */
 	int fd_max;        /* no dialling with this descriptor or above; 0: any */
 };
 
-/* Takes `fd` (non-blocking is set here).  The conn is open from birth.  Returns owned.
- */
-struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct err *e);
+/* Takes `fd` (non-blocking is set here; its listener has tuned it).  The conn is open
+ * from birth.  `leaving` as above.  Returns owned. */
+struct conn *tcp_adopt(struct loop *l, int fd, unsigned *leaving, struct err *e);
 
 /* Starts to connect; on_open or on_gone (ERR_TIMEOUT, ERR_SYS with errno) follows,
  * never before this returns.  NULL when it fails at once: no fds, no memory, no route.
@@ -39,9 +43,9 @@ struct listener;
 typedef void listener_fn(void *arg, int fd, const struct addr *peer);
 
 struct listener_opts {
-	int backlog;     /* 0: the system's */
-	bool reuse_port; /* one listener per worker on the same port */
-	bool transparent;
+	struct tcp_tuning tuning; /* of those that are accepted */
+	int backlog;              /* 0: the system's */
+	bool reuse_port;          /* one listener per worker on the same port */
 	int fd_max; /* accepting pauses from this descriptor on: the rest is for what
 		       was accepted; 0: none is kept */
 };

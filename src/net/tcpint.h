@@ -77,4 +77,8 @@ void tcp_readable(struct tcp *t);
 void tcp_read_on(struct later *backlog);
 void tcp_tell_eof(struct tcp *t);
 
+/* What the kernel is to do for a connection; those that a listener accepts inherit it.
+ */
+void tcp_tune(int fd, const struct tcp_tuning *t);
+
 #endif

@@ -13,21 +13,21 @@ static void set_int(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
-static void tune(int fd, const struct tcp_opts *o)
+void tcp_tune(int fd, const struct tcp_tuning *t)
 {
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_int(fd, SOL_SOCKET, SO_OOBINLINE,
 		1); /* an urgent byte is one of the rest */
-	if (o && o->keepalive) {
-		uint64_t s = (o->keepalive + NS_PER_S - 1) / NS_PER_S;
+	if (t && t->keepalive) {
+		uint64_t s = (t->keepalive + NS_PER_S - 1) / NS_PER_S;
 
 		set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 		set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)s);
 		set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)s);
 	}
-	if (o && o->user_timeout)
+	if (t && t->user_timeout)
 		set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-			(int)(o->user_timeout / NS_PER_MS));
+			(int)(t->user_timeout / NS_PER_MS));
 }
 
 static void set_nonblocking(int fd)
@@ -38,7 +38,7 @@ static void set_nonblocking(int fd)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct err *e)
+struct conn *tcp_adopt(struct loop *l, int fd, unsigned *leaving, struct err *e)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = sizeof ss;
@@ -49,8 +49,7 @@ struct conn *tcp_adopt(struct loop *l, int fd, const struct tcp_opts *o, struct 
 		return NULL;
 	}
 	set_nonblocking(fd);
-	tune(fd, o);
-	t->leaving = o ? o->leaving : NULL;
+	t->leaving = leaving;
 	t->bite = TCP_BITE_NEW;
 	t->at = TCP_OPEN;
 	t->conn.is_open = true;
@@ -83,7 +82,7 @@ struct conn *tcp_dial(
 		close(fd);
 		return NULL;
 	}
-	tune(fd, o);
+	tcp_tune(fd, o ? &o->tuning : NULL);
 	t->to = t->conn.peer = *to;
 	t->connect_timeout = o ? o->connect_timeout : 0;
 	t->leaving = o ? o->leaving : NULL;

@@ -372,12 +372,7 @@ void duct_meter(struct duct *d, struct transport_meter *taken)
 int duct_init(struct duct *d, struct pworker *w, enum side side, int fd,
 	const struct duct_user *user, struct err *e)
 {
-	const struct side_config *s = worker_side(w, side);
-	struct tcp_opts o = {.keepalive = s->accept_keepalive,
-		.user_timeout = s->accept_user_timeout,
-		.leaving = &w->leaving};
-
-	d->conn = tcp_adopt(w->loop, fd, &o, e);
+	d->conn = tcp_adopt(w->loop, fd, &w->leaving, e);
 	if (!d->conn)
 		return -1;
 	d->side = side;

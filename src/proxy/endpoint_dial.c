@@ -49,8 +49,8 @@ static struct conn *dial_tls(
 struct conn *endpoint_dial(struct endpoint *ep, struct err *e)
 {
 	struct tcp_opts o = {.connect_timeout = ep->side->connect_timeout,
-		.keepalive = ep->side->connect_keepalive,
-		.user_timeout = ep->side->connect_user_timeout,
+		.tuning = {.keepalive = ep->side->connect_keepalive,
+			.user_timeout = ep->side->connect_user_timeout},
 		.leaving = &ep->worker->leaving,
 		.fd_max = ep->worker->fd_max};
 

@@ -125,16 +125,22 @@ static bool is_family_absent(
 	return true;
 }
 
+static struct listener_opts listener_opts(
+	const struct data_worker *w, const struct side_config *side)
+{
+	return (struct listener_opts){
+		.tuning = {.keepalive = side->accept_keepalive,
+			.user_timeout = side->accept_user_timeout},
+		.backlog = (int)side->backlog,
+		.reuse_port = w->proxy->nworkers > 1,
+		.fd_max = all_but_one_in(4)};
+}
+
 static int listen_all(struct data_worker *w, struct err *e)
 {
 	const struct proxy_config *cfg = &w->proxy->cfg;
-	bool many = w->proxy->nworkers > 1;
-	struct listener_opts in = {.backlog = (int)cfg->in.backlog,
-		.reuse_port = many,
-		.fd_max = all_but_one_in(4)};
-	struct listener_opts out = {.backlog = (int)cfg->out.backlog,
-		.reuse_port = many,
-		.fd_max = all_but_one_in(4)};
+	struct listener_opts in = listener_opts(w, &cfg->in);
+	struct listener_opts out = listener_opts(w, &cfg->out);
 
 	w->p.fd_max = all_but_one_in(16);
 	w->in = listener_new(w->p.loop, &cfg->inbound_listen, &in, in_accept, w, e);

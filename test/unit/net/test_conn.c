@@ -763,32 +763,35 @@ static void is_tuned(int fd)
 	EQ_INT(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
 }
 
+static void accepted_tuned(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg, (void)peer;
+	is_tuned(fd);
+	close(fd);
+	loop_stop(loop);
+}
+
 TEST(accepted_and_dialled_sockets_are_tuned_alike)
 {
-	const struct tcp_opts o = {
+	const struct tcp_tuning tuning = {
 		.keepalive = 10 * NS_PER_S, .user_timeout = 30 * NS_PER_S};
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof ss;
-	struct conn *in, *out;
+	const struct listener_opts lo = {.tuning = tuning};
+	const struct tcp_opts o = {.tuning = tuning};
+	struct listener *ln;
+	struct conn *out;
 	struct addr at = {0};
-	int ln, fd;
+	int next;
 
 	loop = loop_new(NULL);
 	ip_parse(SLICE("127.0.0.1"), &at.ip);
-	n = addr_to_sock(&at, &ss);
-	ln = socket(AF_INET, SOCK_STREAM, 0);
-	EQ_INT(bind(ln, (struct sockaddr *)&ss, n), 0);
-	EQ_INT(listen(ln, 1), 0);
-	EQ_INT(getsockname(ln, (struct sockaddr *)&ss, &n), 0);
-	addr_from_sock((struct sockaddr *)&ss, &at);
-	out = tcp_dial(loop, &at, &o, NULL);
-	is_tuned(ln + 1); /* the next that was free */
-	fd = accept(ln, NULL, NULL);
-	in = tcp_adopt(loop, fd, &o, NULL);
-	is_tuned(fd);
-	conn_end(in);
+	ln = listener_new(loop, &at, &lo, accepted_tuned, NULL, NULL);
+	next = dup(0);
+	close(next);
+	out = tcp_dial(loop, listener_addr(ln), &o, NULL);
+	is_tuned(next);
+	loop_run(loop, NULL);
 	conn_end(out);
-	close(ln);
+	listener_free(ln);
 	end_loop();
 }
 
