@@ -44,7 +44,7 @@ TEST(a_piece_is_one_of_malloc)
 	pieces_give_back();
 }
 
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static size_t used(void)
 {
 	return mallinfo2().uordblks;
