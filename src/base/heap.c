@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/obj.h"
+#include "base/pieces.h"
 
 #define LOOK_EVERY  4 /* calls */
 #define WORTH       ((int64_t)256 * 1024)
@@ -50,25 +51,24 @@ static int64_t waste(void)
  * no call for it to let go of them, but a thread that ends does; so one takes them
  * along.
  */
-#define KEPT_SIZES 64 /* of 24, 40, 56, ... bytes */
-#define KEPT_EACH  7
+#define KEPT_EACH 7
 
 static void *take_along(void *arg)
 {
 	void **kept = arg;
 
-	for (size_t i = 0; i < (size_t)KEPT_SIZES * KEPT_EACH; i++)
+	for (size_t i = 0; i < (size_t)PIECE_SIZES * KEPT_EACH; i++)
 		free(kept[i]);
 	return NULL;
 }
 
 static void give_up_kept(void)
 {
-	void *kept[KEPT_SIZES * KEPT_EACH];
+	void *kept[PIECE_SIZES * KEPT_EACH];
 	pthread_t t;
 
 	for (size_t i = 0; i < countof(kept); i++)
-		kept[i] = malloc(24 + 16 * (i / KEPT_EACH));
+		kept[i] = malloc(PIECE_LEAST + PIECE_STEP * (i / KEPT_EACH));
 	if (pthread_create(&t, NULL, take_along, kept) != 0)
 		take_along(kept);
 	else

@@ -4,13 +4,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "base/obj.h"
-
-/* Sizes as glibc's malloc rounds them: LEAST, and STEP more each. */
-#define LEAST ((size_t)24)
-#define STEP  ((size_t)16)
-#define SIZES 64
-
 struct piece {
 	struct piece *next;
 };
@@ -18,7 +11,7 @@ struct piece {
 static __thread struct kept {
 	struct piece *first;
 	unsigned n, unneeded; /* the fewest of them since pieces_give_back() */
-} kept[SIZES];
+} kept[PIECE_SIZES];
 
 #ifdef __SANITIZE_ADDRESS__
 #define MAY_KEEP 0
@@ -38,19 +31,27 @@ static struct piece *take(struct kept *k)
 
 void *piece_alloc(size_t n)
 {
-	size_t i = n <= LEAST ? 0 : (n - LEAST + STEP - 1) / STEP;
+	size_t i =
+		n <= PIECE_LEAST ? 0 : (n - PIECE_LEAST + PIECE_STEP - 1) / PIECE_STEP;
 
-	return i < SIZES && kept[i].first ? take(&kept[i]) : malloc(n);
+	return i < PIECE_SIZES && kept[i].first ? take(&kept[i]) : malloc(n);
+}
+
+/* Those of this size; NULL: it is none of them. */
+static struct kept *kept_of(size_t size)
+{
+	size_t i = (size - PIECE_LEAST) / PIECE_STEP;
+
+	return size >= PIECE_LEAST && i < PIECE_SIZES ? &kept[i] : NULL;
 }
 
 void piece_free(void *p)
 {
-	size_t size = MAY_KEEP && p ? malloc_usable_size(p) : 0;
-	size_t i = (size - LEAST) / STEP;
-	struct kept *k = &kept[i < SIZES ? i : 0];
+	size_t size = MAY_KEEP ? malloc_usable_size(p) : 0;
+	struct kept *k = kept_of(size);
 	struct piece *one = p;
 
-	if (size < LEAST || i >= SIZES || (k->n + 1) * size > PIECES_KEPT) {
+	if (!k || (k->n + 1) * size > PIECES_KEPT) {
 		free(p);
 		return;
 	}
@@ -61,7 +62,7 @@ void piece_free(void *p)
 
 void pieces_give_back(void)
 {
-	for (size_t i = 0; i < SIZES; i++) {
+	for (size_t i = 0; i < PIECE_SIZES; i++) {
 		struct kept *k = &kept[i];
 
 		for (; k->unneeded > 0; k->unneeded--) {

@@ -14,6 +14,11 @@
  */
 #include <stddef.h>
 
+/* The small sizes that glibc's malloc has: the least, and as much more each. */
+#define PIECE_LEAST ((size_t)24)
+#define PIECE_STEP  ((size_t)16)
+#define PIECE_SIZES 64
+
 #define PIECES_KEPT ((size_t)16 * 1024)
 
 void *piece_alloc(size_t n); /* NULL: no memory */

@@ -124,7 +124,6 @@ static void *mem_realloc(void *p, size_t n, void *arg)
 static int session(struct h2 *h)
 {
 	nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
-
 	nghttp2_session_callbacks *cb = callbacks();
 	nghttp2_option *opt = options(h->head_max);
 	int r = -1;

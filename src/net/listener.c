@@ -110,10 +110,10 @@ static bool accept_one(struct listener *ln)
 static void on_watch(struct watch *w, int what)
 {
 	struct listener *ln = container_of(w, struct listener, watch);
-	uint64_t end = clock_mono() + LOOP_SHARE_LEAST;
+	uint64_t end = loop_look(w->loop) + LOOP_SHARE_LEAST;
 
 	(void)what;
-	for (unsigned i = 0; i < ln->batch && clock_mono() < end; i++)
+	for (unsigned i = 0; i < ln->batch && loop_look(w->loop) < end; i++)
 		if (!accept_one(ln)) {
 			ln->batch = 1;
 			return;
